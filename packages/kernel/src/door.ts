@@ -1,6 +1,7 @@
 // A door is a service's typed routes; an arrow is one caller's right to some of them, proven by a key of its own.
 // The same declaration (packages/contracts/src/doors/*) makes the server and the client, so neither can drift.
 import { timingSafeEqual } from 'node:crypto'
+import { chmodSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -50,10 +51,13 @@ const KEY = 'x-bailiwick-key'
 const PARAMS = 'x-bailiwick-params'
 const MAX_PARAMS_BYTES = 8 * 1024
 
-/** Serves `door`. `keys` maps each caller to its arrow's key (32 bytes). Bodies above `maxBodyBytes` are 413. */
+/**
+ * Serves `door`. `keys` maps each caller to its arrow's key (32 bytes). Bodies above `maxBodyBytes` are 413.
+ * `listen: { path }` is a unix socket of mode 0600: its owner and root alone can connect, and still need a key.
+ */
 export async function serveDoor<D extends Door>(options: {
   door: D
-  listen: { host: string; port: number }
+  listen: { host: string; port: number } | { path: string }
   keys: Readonly<Record<string, Buffer>>
   handlers: Handlers<D>
   logger: Logger
@@ -114,11 +118,17 @@ export async function serveDoor<D extends Door>(options: {
   server.requestTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.listen.port, options.listen.host, resolve)
+    if ('path' in options.listen) {
+      // What a killed predecessor left behind would be EADDRINUSE for ever.
+      rmSync(options.listen.path, { force: true })
+      server.listen(options.listen.path, resolve)
+    } else server.listen(options.listen.port, options.listen.host, resolve)
   })
+  if ('path' in options.listen) chmodSync(options.listen.path, 0o600)
   const address = server.address()
   return {
-    port: typeof address === 'object' && address ? address.port : options.listen.port,
+    /** 0 for a unix socket. */
+    port: typeof address === 'object' && address ? address.port : 0,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -127,7 +137,7 @@ export async function serveDoor<D extends Door>(options: {
   }
 }
 
-/** Connects to `door` as `caller`. Unreachable or out of time: Fault(door.unavailable). A fault there: Fault with its code. */
+/** Connects to `door` as `caller`; `url` is `http://host:port` or `unix:/path`. Unreachable or out of time: Fault(door.unavailable). A fault there: Fault with its code. */
 export function connectDoor<D extends Door>(options: {
   door: D
   url: string
@@ -136,7 +146,9 @@ export function connectDoor<D extends Door>(options: {
   timeoutMs?: number
 }): Client<D> & { close(): void } {
   const { door, caller, key, timeoutMs = 15_000 } = options
-  const target = new URL(options.url)
+  const target = options.url.startsWith('unix:')
+    ? { socketPath: options.url.slice('unix:'.length) }
+    : { host: new URL(options.url).hostname, port: new URL(options.url).port }
   const agent = new http.Agent({ keepAlive: true, maxSockets: 128, maxFreeSockets: 64, timeout: 30_000 })
   const headers = { [CALLER]: caller, [KEY]: key.toString('hex') }
   const unavailable = (why: string, cause?: unknown): Fault =>
@@ -147,8 +159,7 @@ export function connectDoor<D extends Door>(options: {
       const json = Buffer.from(JSON.stringify(input))
       const request = http.request({
         agent,
-        host: target.hostname,
-        port: target.port,
+        ...target,
         method: 'POST',
         path: `/${name}`,
         headers:

@@ -90,33 +90,31 @@ export async function initCluster(options: {
   }
 }
 
-/** Starts `postgres` as a direct child; ready when the returned promise resolves. */
-export async function startCluster(options: {
+export type ClusterOptions = {
   dataDir: string
   port: number
   user: RunAs | null
   host?: string
   settings?: readonly string[]
   deathSignal?: string
-  readyWithinMs?: number
-}): Promise<ChildProcess> {
-  const {
-    dataDir,
-    port,
-    user,
-    host = '127.0.0.1',
-    settings = [],
-    deathSignal = 'QUIT',
-    readyWithinMs = 60_000,
-  } = options
+}
+
+/** The command that runs the cluster in the foreground. Removes a lock file that a killed server left, so run it soon. */
+export function clusterCommand(options: ClusterOptions): [string, string[]] {
+  const { dataDir, port, user, host = '127.0.0.1', settings = [], deathSignal = 'QUIT' } = options
   removeStaleLock(dataDir)
   const all = [`listen_addresses=${host}`, `port=${port}`, 'unix_socket_directories=', ...settings]
-  const [command, args] = asUser(
-    user,
-    `${findPostgresBin()}/postgres`,
-    ['-D', dataDir, ...all.flatMap((setting) => ['-c', setting])],
-    deathSignal,
-  )
+  const args = ['-D', dataDir, ...all.flatMap((setting) => ['-c', setting])]
+  return asUser(user, `${findPostgresBin()}/postgres`, args, deathSignal)
+}
+
+/** True once the postmaster takes connections; with `pid`, once that very process does. */
+export const isClusterReady = (dataDir: string, pid?: number): boolean => readPostmasterStatus(dataDir, pid) === 'ready'
+
+/** Starts `postgres` as a direct child; ready when the returned promise resolves. */
+export async function startCluster(options: ClusterOptions & { readyWithinMs?: number }): Promise<ChildProcess> {
+  const { dataDir, readyWithinMs = 60_000 } = options
+  const [command, args] = clusterCommand(options)
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } })
   let log = ''
   const keep = (chunk: Buffer): void => {
@@ -125,7 +123,7 @@ export async function startCluster(options: {
   child.stdout!.on('data', keep)
   child.stderr!.on('data', keep)
   const deadline = Date.now() + readyWithinMs
-  while (readPostmasterStatus(dataDir) !== 'ready') {
+  while (!isClusterReady(dataDir, child.pid)) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
       child.kill('SIGKILL')
       throw new Fault('BACKEND_UNAVAILABLE', `postgres did not start: ${log.slice(-1000)}`)
@@ -143,10 +141,14 @@ export async function stopCluster(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** The last line of postmaster.pid, which the postmaster sets to `ready` when it takes connections. */
-function readPostmasterStatus(dataDir: string): string {
+/**
+ * The last line of postmaster.pid, which the postmaster sets to `ready` when it takes connections. A caller that knows its
+ * child's `pid` takes only that child's word: a predecessor that is still shutting down has left a `ready` there too.
+ */
+function readPostmasterStatus(dataDir: string, pid?: number): string {
   try {
-    return readFileSync(`${dataDir}/postmaster.pid`, 'utf8').split('\n')[7]?.trim() ?? ''
+    const lines = readFileSync(`${dataDir}/postmaster.pid`, 'utf8').split('\n')
+    return pid === undefined || Number(lines[0]) === pid ? (lines[7]?.trim() ?? '') : ''
   } catch {
     return ''
   }

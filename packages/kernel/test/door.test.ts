@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
@@ -75,6 +77,31 @@ describe('a door', () => {
   test('streams bytes both ways', async () => {
     expect(await client().up({ name: 'a' }, Readable.from([Buffer.from('12345')]))).toEqual({ size: 5 })
     expect(await text(await client().down({}))).toBe('one two')
+  })
+  test('listens on a unix socket that only its owner may open, also where a killed predecessor left one', async () => {
+    const folder = mkdtempSync(`${tmpdir()}/door-`)
+    const path = `${folder}/admin.sock`
+    writeFileSync(path, '')
+    const echo = { door, keys: { friend: key }, logger: silentLogger }
+    const local = await serveDoor({
+      ...echo,
+      listen: { path },
+      handlers: {
+        echo: async ({ word }) => ({ word }),
+        secret: async () => ({}),
+        up: async () => ({ size: 0 }),
+        down: async () => Readable.from([]),
+      },
+    })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const friend = connectDoor({ door, url: `unix:${path}`, caller: 'friend', key })
+    expect(await friend.echo({ word: 'local' })).toEqual({ word: 'local' })
+    const stranger = connectDoor({ door, url: `unix:${path}`, caller: 'friend', key: randomBytes(32) })
+    await expect(stranger.echo({ word: 'x' })).rejects.toMatchObject({ code: 'ARROW_REFUSED' })
+    friend.close()
+    stranger.close()
+    await local.close()
+    rmSync(folder, { recursive: true })
   })
   test('names itself unavailable when nobody listens', async () => {
     const nobody = connectDoor({ door, url: 'http://127.0.0.1:1', caller: 'friend', key })

@@ -10,14 +10,16 @@ export type Deed<Output> = {
   readonly output: Output | null
 }
 
+// Callbacks are methods, not function properties, so that a list of differently typed tools is a list of `Tool`; the pipeline
+// is the only caller and hands each exactly what its own schema parsed.
 type Restorable<Input, Output, State extends Json> = {
   /**
    * The touched part of the world as it is now, whole enough to bring it back and to compare it. Taken before the change
    * (output is null), again after it, and again when somebody undoes: different from then -> UNDO_CONFLICT.
    */
-  capture: (context: ToolContext, input: Input, output: Output | null) => Promise<State>
+  capture(context: ToolContext, input: Input, output: Output | null): Promise<State>
   /** Brings the captured part back to `to`. Undo and undo of undo are this one function. */
-  undo: (context: ToolContext, input: Input, to: State, deed: Deed<Output>) => Promise<void>
+  undo(context: ToolContext, input: Input, to: State, deed: Deed<Output>): Promise<void>
   /** On a create: the delete tool that an undo becomes once the thing has been used. */
   undoOfUseIs?: string
 }
@@ -32,7 +34,7 @@ export type Effect<Input, Output, State extends Json> =
   | ({
       readonly kind: 'recoverable'
       /** Restore points, each already read back and verified. A failure is SNAPSHOT_FAILED and nothing was done. */
-      snapshot: (context: ToolContext, input: Input, before: State) => Promise<readonly RestorePointName[]>
+      snapshot(context: ToolContext, input: Input, before: State): Promise<readonly RestorePointName[]>
     } & Restorable<Input, Output, State>)
 
 export type RestorePointName = { kind: string; name: string; sha256: string; size_bytes: number }
@@ -66,18 +68,21 @@ export type Tool<
   /** Makes it the preview of that destructive tool. The handler returns `{impact}`; the pipeline adds preview_token and expires_at. */
   readonly previews?: { readonly tool: string; readonly field: string }
   /** Existing critical records (MX, SPF, DKIM, DMARC, NS, CAA, DS) that the change from `present` to `to` would touch. */
-  readonly touchesCritical?: (
+  touchesCritical?(
     context: ToolContext,
     input: z.output<I>,
     present: State,
     to: State | null,
-  ) => Promise<readonly string[]>
-  /** Checks before anything is captured; refuses with `context.refuse`. Names to reserve against races come back. */
-  readonly prepare?: (context: ToolContext, input: z.output<I>) => Promise<{ reserve?: readonly string[] } | void>
-  readonly handle: (context: ToolContext, input: z.output<I>) => Promise<z.input<O>>
+  ): Promise<readonly string[]>
+  /**
+   * Checks before anything is captured; refuses with `context.refuse`. Names to reserve against races come back as
+   * `<kind>:<name>`; once they are held it is asked again, because the name may have been taken in between.
+   */
+  prepare?(context: ToolContext, input: z.output<I>): Promise<{ reserve?: readonly string[] } | void>
+  handle(context: ToolContext, input: z.output<I>): Promise<z.input<O>>
   /** A fresh one-time secret for this reply alone, at first answer and at each replay. Never stored. */
   readonly secret?: S
-  readonly issueSecret?: (context: ToolContext, input: z.output<I>, output: z.output<O>) => Promise<z.input<S>>
+  issueSecret?(context: ToolContext, input: z.output<I>, output: z.output<O>): Promise<z.input<S>>
 }
 
 /** Declares a tool, with its types inferred from its schemas. */
@@ -100,6 +105,6 @@ export const exact = <Input, Output, State extends Json>(effect: Restorable<Inpu
 /** Snapshot first, quarantine, never destroy. */
 export const recoverable = <Input, Output, State extends Json>(
   effect: Restorable<Input, Output, State> & {
-    snapshot: (context: ToolContext, input: Input, before: State) => Promise<readonly RestorePointName[]>
+    snapshot(context: ToolContext, input: Input, before: State): Promise<readonly RestorePointName[]>
   },
 ) => ({ kind: 'recoverable' as const, ...effect })

@@ -1,0 +1,82 @@
+// A small closed-loop load generator: N clients, each sends its next call when the last is answered. Loopback only.
+import { readFileSync } from 'node:fs'
+import https from 'node:https'
+
+export type Call = { token: string; tool: string; input: unknown; headers?: Readonly<Record<string, string>> }
+export type Load = {
+  calls: number
+  refused: number
+  seconds: number
+  p50: number
+  p95: number
+  p99: number
+  generatorCpuMs: number
+}
+
+/** Runs `clients` clients for `seconds`; `next` gives each call, or null when there is no token left. Latencies in ms. */
+export async function runLoad(options: {
+  origin: string
+  caFile: string
+  clients: number
+  seconds: number
+  next: () => Call | null
+}): Promise<Load> {
+  const { origin, caFile, clients, seconds, next } = options
+  const agent = new https.Agent({ keepAlive: true, maxSockets: clients, ca: readFileSync(caFile) })
+  const latencies: number[] = []
+  let refused = 0
+  const started = performance.now()
+  const deadline = started + seconds * 1000
+  const cpuBefore = process.cpuUsage()
+  const client = async (): Promise<void> => {
+    while (performance.now() < deadline) {
+      const call = next()
+      if (!call) return
+      const sent = performance.now()
+      const status = await post(agent, origin, call)
+      latencies.push(performance.now() - sent)
+      if (status !== 200) refused += 1
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, client))
+  const cpu = process.cpuUsage(cpuBefore)
+  const took = (performance.now() - started) / 1000
+  agent.destroy()
+  latencies.sort((a, b) => a - b)
+  const at = (share: number): number =>
+    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
+  return {
+    calls: latencies.length,
+    refused,
+    seconds: took,
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    generatorCpuMs: (cpu.user + cpu.system) / 1000,
+  }
+}
+
+function post(agent: https.Agent, origin: string, call: Call): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const body = Buffer.from(JSON.stringify(call.input))
+    const request = https.request(
+      `${origin}/api/v1/tools/${call.tool}`,
+      {
+        agent,
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${call.token}`,
+          'content-type': 'application/json',
+          'content-length': body.length,
+          ...call.headers,
+        },
+      },
+      (response) => {
+        response.resume()
+        response.on('end', () => resolve(response.statusCode ?? 0))
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+}

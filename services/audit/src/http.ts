@@ -1,0 +1,19 @@
+// The door's routes.
+import type { Handlers } from '@bailiwick/kernel/door'
+import { Fault } from '@bailiwick/kernel/result'
+import type { auditDoor } from '@bailiwick/contracts/doors/audit'
+import type { Reader } from './reader.ts'
+import type { Writer } from './writer.ts'
+
+export const auditHandlers = (writer: Writer, reader: Reader): Handlers<typeof auditDoor> => ({
+  intend: (entry) => writer.write(entry),
+  outcome: (entry) => writer.write(entry),
+  append: async (entry) => {
+    // An intent is what the reaper destroys by, and only the steward may say one.
+    if (entry.kind === 'intent' || entry.kind === 'outcome')
+      throw new Fault('MESSAGE_INVALID', `${entry.kind} has a route of its own`)
+    return writer.write(entry)
+  },
+  query: (question) => reader.query(question),
+  intent_of: async ({ operation_id }) => ({ intent: await reader.intentOf(operation_id) }),
+})

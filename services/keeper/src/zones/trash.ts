@@ -1,0 +1,83 @@
+// The keeper's own record of quarantined zones: which snapshot brings each back. One file per zone, whole or not there.
+// Trusted: the snapshot's hash and the time. Losing a file loses the way back (the snapshot stays in the vault, for a human).
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { z } from 'zod'
+import { AccountId, idHex, OperationId, ResourceId } from '@bailiwick/kernel/ids'
+
+const TrashRecord = z.strictObject({
+  account_id: AccountId,
+  zone_id: ResourceId,
+  name: z.string(),
+  operation_id: OperationId,
+  state: z.enum(['staged', 'published']),
+  generation: z.number().int(),
+  quarantined_at: z.number().int(),
+  restore_point: z.strictObject({
+    kind: z.literal('snapshot'),
+    name: z.string(),
+    sha256: z.string(),
+    size_bytes: z.number().int(),
+  }),
+})
+export type TrashRecord = z.infer<typeof TrashRecord>
+
+export type Trash = {
+  /** Durable when it resolves; an older record of the same zone is replaced. */
+  write(record: TrashRecord): Promise<void>
+  read(zoneId: string): Promise<TrashRecord | null>
+  remove(zoneId: string): Promise<void>
+  list(): Promise<TrashRecord[]>
+}
+
+export function createTrash(stateDir: string): Trash {
+  const folder = `${stateDir}/zones-quarantined`
+  const fileOf = (zoneId: string): string => `${folder}/${idHex(ResourceId.parse(zoneId))}.json`
+
+  const syncFolder = async (path: string): Promise<void> => {
+    const handle = await open(path, 'r')
+    await handle.sync().finally(() => handle.close())
+  }
+  const readIn = async (file: string): Promise<TrashRecord | null> => {
+    try {
+      return TrashRecord.parse(JSON.parse(await readFile(file, 'utf8')))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      throw error
+    }
+  }
+
+  return {
+    write: async (record) => {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      const file = fileOf(record.zone_id)
+      const handle = await open(`${file}.new`, 'w', 0o600)
+      try {
+        await handle.writeFile(JSON.stringify(TrashRecord.parse(record)))
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(`${file}.new`, file)
+      await syncFolder(folder)
+      await syncFolder(stateDir)
+    },
+    read: (zoneId) => readIn(fileOf(zoneId)),
+    remove: async (zoneId) => {
+      await rm(fileOf(zoneId), { force: true })
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await syncFolder(folder)
+    },
+    list: async () => {
+      const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return []
+        throw error
+      })
+      const records: TrashRecord[] = []
+      for (const file of files.filter((file) => file.endsWith('.json')).sort()) {
+        const record = await readIn(`${folder}/${file}`)
+        if (record) records.push(record)
+      }
+      return records
+    },
+  }
+}

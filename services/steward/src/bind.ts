@@ -1,0 +1,90 @@
+// Makes a tool's context: everything in it is already this account's and this operation's.
+import { isCode } from '@bailiwick/contracts/codes'
+import { keeperDoor, type KeeperRefusal } from '@bailiwick/contracts/doors/keeper'
+import type { SealedPermit } from '@bailiwick/contracts/permit'
+import { deny } from '@bailiwick/contracts/problem'
+import type { OperationId, ResourceId } from '@bailiwick/kernel/ids'
+import { Fault } from '@bailiwick/kernel/result'
+import type { z } from 'zod'
+import { Refused, type BoundKeeper, type Resource, type ToolContext } from './context.ts'
+import type { Deps } from './deps.ts'
+import { listTrash, viewOperation } from './operations.ts'
+import { bindResources, listZoneVersions, readZoneVersion, type Changes } from './resources.ts'
+import { previewUndo } from './undo.ts'
+
+export type Binding = {
+  readonly sealed: SealedPermit
+  readonly operationId: OperationId | null
+  readonly newResourceId: ResourceId
+  readonly loaded: ReadonlyMap<string, Resource>
+  /** Whether the keeper's changing verbs may be used: while snapshotting and acting. */
+  readonly mayChange: boolean
+  /** Null where resources may not change. */
+  readonly changes: Changes | null
+}
+
+export function bindContext(deps: Deps, binding: Binding): ToolContext {
+  const { database } = deps
+  const { permit } = binding.sealed
+  const { account } = permit
+  const now = deps.clock.now()
+  return {
+    account,
+    permit,
+    operationId: binding.operationId,
+    newResourceId: binding.newResourceId,
+    now,
+    keeper: bindKeeper(deps, binding),
+    resources: bindResources(database, { account, now, loaded: binding.loaded, changes: binding.changes }),
+    zones: {
+      versions: (zoneId, page) => listZoneVersions(database, account, zoneId, page),
+      version: (zoneId, version) => readZoneVersion(database, account, zoneId, version),
+      record(zoneId, recordSets) {
+        if (!binding.changes) throw new Fault('INTERNAL', 'zones change in handle and undo only')
+        binding.changes.zones.push({ zoneId, recordSets })
+      },
+    },
+    journal: {
+      operation: (id) => viewOperation(deps, permit, id),
+      trash: (page) => listTrash(deps, permit, page),
+      previewUndo: (id) => previewUndo(deps, (more) => bindContext(deps, more), binding.sealed, id),
+    },
+    describe: () => deps.policy.describe({ permit: binding.sealed }),
+    activity: (query) => deps.audit.query({ account, ...query }),
+    refuse(denial) {
+      throw new Refused(denial)
+    },
+  }
+}
+
+const isChange = (input: z.ZodType): boolean => 'shape' in input && 'operation_id' in (input.shape as object)
+
+/** The keeper with account and operation filled in. A verb that changes is out of reach where only looking is due. */
+function bindKeeper({ keeper }: Deps, binding: Binding): BoundKeeper {
+  const { account } = binding.sealed.permit
+  const verbs = Object.entries(keeperDoor.routes).map(([verb, route]) => {
+    const send = keeper[verb as keyof typeof keeper] as (input: object) => Promise<{ ok: true } | KeeperRefusal>
+    const changes = isChange(route.input)
+    return [
+      verb,
+      async (input: object) => {
+        if (changes && !binding.mayChange) throw new Fault('INTERNAL', `${verb} while only looking is due`)
+        // The account and the operation come last: no input of a tool can stand in for them.
+        const reply = await send({
+          ...input,
+          account_id: account,
+          ...(changes ? { operation_id: binding.operationId } : {}),
+        })
+        if (reply.ok) return reply
+        if (!isCode(reply.code)) throw new Fault('INTERNAL', `keeper refused ${verb} with ${reply.code}`)
+        throw new Refused(
+          deny(reply.code, {
+            detail: reply.detail.slice(0, 2000),
+            ...(reply.conflicts ? { extra: { conflicts: reply.conflicts } } : {}),
+          }),
+        )
+      },
+    ] as const
+  })
+  return Object.fromEntries(verbs) as unknown as BoundKeeper
+}
