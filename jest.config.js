@@ -4,6 +4,7 @@ export default {
   testMatch: [
     '<rootDir>/packages/*/test/**/*.test.ts',
     '<rootDir>/services/*/test/**/*.test.ts',
+    '<rootDir>/scripts/*/test/**/*.test.ts',
     '<rootDir>/test/boundaries/**/*.test.ts',
   ],
   extensionsToTreatAsEsm: ['.ts'],

@@ -19,7 +19,7 @@ export async function runLoad(options: {
   caFile: string
   clients: number
   seconds: number
-  next: () => Call | null
+  next: (client: number) => Call | null
 }): Promise<Load> {
   const { origin, caFile, clients, seconds, next } = options
   const agent = new https.Agent({ keepAlive: true, maxSockets: clients, ca: readFileSync(caFile) })
@@ -28,9 +28,9 @@ export async function runLoad(options: {
   const started = performance.now()
   const deadline = started + seconds * 1000
   const cpuBefore = process.cpuUsage()
-  const client = async (): Promise<void> => {
+  const client = async (number: number): Promise<void> => {
     while (performance.now() < deadline) {
-      const call = next()
+      const call = next(number)
       if (!call) return
       const sent = performance.now()
       const status = await post(agent, origin, call)
@@ -38,7 +38,7 @@ export async function runLoad(options: {
       if (status !== 200) refused += 1
     }
   }
-  await Promise.all(Array.from({ length: clients }, client))
+  await Promise.all(Array.from({ length: clients }, (_, number) => client(number)))
   const cpu = process.cpuUsage(cpuBefore)
   const took = (performance.now() - started) / 1000
   agent.destroy()

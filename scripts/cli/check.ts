@@ -12,7 +12,7 @@ const bin = (name: string): string => `${ROOT}/node_modules/.bin/${name}`
 // Pure tests: no servers are started for them.
 const BOUNDARIES = JSON.stringify({
   rootDir: ROOT,
-  testMatch: ['<rootDir>/test/boundaries/**/*.test.ts'],
+  testMatch: ['<rootDir>/test/boundaries/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
 })

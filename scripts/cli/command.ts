@@ -25,7 +25,7 @@ export function readOptions<const O extends Options>(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {
-    const first = String((error as Error).message).split('. ')[0]!
+    const first = (error as Error).message.split('. ')[0]!
     throw usageError(`${first}. See: ./bailiwick help ${command}`)
   }
 }

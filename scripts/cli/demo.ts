@@ -149,7 +149,7 @@ export async function playDemo({ endpoint, caFile, token, print }: DemoOptions):
   )['rows']
   promise(Array.isArray(before) && before.length === 20, 'twenty rows, one of them changed')
 
-  await mustRefuse('Delete the database without asking anybody.', 'CONFIRMATION_REQUIRED', 'delete_database', {
+  await mustRefuse('Delete the database without asking anybody.', 'PREVIEW_TOKEN_MISSING', 'delete_database', {
     database_id: databaseId,
   })
   const preview = await act('Ask what deleting it would mean.', 'preview_delete_database', { database_id: databaseId })

@@ -3,7 +3,7 @@ import { toProblem } from '@bailiwick/contracts/problem'
 import { ResourceId } from '@bailiwick/kernel/ids'
 import { PlainError } from '../embedded/plain-error.ts'
 import { connectSteward } from './admin-client.ts'
-import { readId, readTime, type Given } from './admin.ts'
+import { readId, readTime, type Given } from './admin-options.ts'
 
 const TOOL = 'restore_database_to_new'
 
@@ -21,8 +21,9 @@ export async function restoreDatabase(given: Given): Promise<{ data: unknown; li
     const answer = await steward.execute({ permit: permitted.permit, input })
     if (!answer.ok) throw refused(answer.denial)
     const { output } = answer
+    const { database_id, recovered_to } = output as { database_id: string; recovered_to: string }
     const lines = [
-      `restored as database ${String(output['database_id'])} ("${input.name}"), as it was at ${String(output['recovered_to'])} (entry ${answer.receipt} of the log)`,
+      `restored as database ${database_id} ("${input.name}"), as it was at ${recovered_to} (entry ${answer.receipt} of the log)`,
     ]
     if (output['secret']) lines.push('its login, shown only now:', JSON.stringify(output['secret'], null, 2))
     return { data: { ...output, receipt: answer.receipt, operation_id: answer.operation_id }, lines }

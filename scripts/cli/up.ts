@@ -3,11 +3,17 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readLayout } from '../embedded/config.ts'
-import { askStatus, readJson, runningSupervisor, type StackStatus } from '../embedded/control-socket.ts'
+import {
+  askStatus,
+  readJson,
+  runningSupervisor,
+  type StackStatus,
+  type SupervisorRecord,
+} from '../embedded/control-socket.ts'
 import { makeFolder } from '../embedded/files.ts'
 import { inState, type Layout } from '../embedded/layout.ts'
 import { endLeftovers } from '../embedded/leftovers.ts'
-import { lastLines, rotate } from '../embedded/log-file.ts'
+import { lastLines, MAX_LOG_BYTES, rotate } from '../embedded/log-file.ts'
 import { installMissing } from '../embedded/packages.ts'
 import { PlainError } from '../embedded/plain-error.ts'
 import { requireDisk, requireFreePorts, requireRoot, requireShortPath } from '../embedded/preflight.ts'
@@ -40,12 +46,7 @@ Settings (environment):
     requireRoot('up')
     const layout = readLayout()
     const running = runningSupervisor(layout)
-    if (running) {
-      const status = await askStatus(layout.state)
-      print(`Bailiwick is already running (supervisor pid ${running.pid}).`)
-      if (status) print(`Agents connect to ${status.endpoint}; ./bailiwick status shows its parts.`)
-      return 0
-    }
+    if (running) return welcomeBack(layout, running)
     const startedAt = Date.now()
     requireShortPath(layout)
     checkStateFolder(layout.state)
@@ -69,12 +70,25 @@ Settings (environment):
   },
 }
 
+async function welcomeBack(layout: Layout, supervisor: SupervisorRecord): Promise<number> {
+  print(`Bailiwick is already running (supervisor pid ${supervisor.pid}).`)
+  if (existsSync(inState.firstToken(layout.state))) {
+    const status = await askStatus(layout.state)
+    if (status) print(`Agents connect to ${status.endpoint}; ./bailiwick status shows its parts.`)
+    return 0
+  }
+  // The run that started it was cut off before it showed a token, or still waits for a part.
+  const status = await follow(layout, supervisor)
+  showConnection(status, await makeFirstToken(layout), (Date.now() - status.started_at) / 1000)
+  return 0
+}
+
 const step = (line: string): void => print(`· ${line}`)
 
 /** One `up` at a time on a state folder. A lock whose holder is gone is nobody's. */
 function lock({ state }: Layout): () => void {
   const file = `${state}/run/up.lock`
-  const holder = readJson<ProcessName>(file)
+  const holder = readJson(file) as ProcessName | null
   if (holder && isAlive(holder))
     throw new PlainError(`another ./bailiwick up is at work (pid ${holder.pid}): wait for it`)
   rmSync(file, { force: true })
@@ -89,7 +103,7 @@ function lock({ state }: Layout): () => void {
 function startSupervisor(layout: Layout): ProcessName {
   const place = choosePlace(layout)
   const file = inState.log(layout.state, 'supervisor')
-  if (existsSync(file) && statSync(file).size > 10 * 1024 * 1024) rotate(file)
+  if (existsSync(file) && statSync(file).size > MAX_LOG_BYTES) rotate(file)
   rmSync(inState.failure(layout.state), { force: true })
   const log = openSync(file, 'a', 0o600)
   const resolver = process.env['BAILIWICK_DNS_RESOLVER']
@@ -97,8 +111,14 @@ function startSupervisor(layout: Layout): ProcessName {
     ...place.prefix,
     `${place.root}/node_modules/.bin/node`,
     `${place.root}/scripts/embedded/supervisor.ts`,
-    ...['--root', place.root, '--state', place.state, '--shown-state', layout.state],
-    ...['--port-base', String(layout.portBase)],
+    '--root',
+    place.root,
+    '--state',
+    place.state,
+    '--shown-state',
+    layout.state,
+    '--port-base',
+    String(layout.portBase),
     ...(resolver ? ['--dns-resolver', resolver] : []),
     ...(place.mounted ? ['--mounted'] : []),
   ]
@@ -141,7 +161,7 @@ async function follow(layout: Layout, supervisor: ProcessName): Promise<StackSta
 }
 
 function whyItEnded(layout: Layout): PlainError {
-  const failure = readJson<{ message: string; expected: boolean }>(inState.failure(layout.state))
+  const failure = readJson(inState.failure(layout.state)) as { message: string; expected: boolean } | null
   if (failure?.expected) return new PlainError(failure.message)
   const log = inState.log(layout.state, 'supervisor')
   const why = failure?.message ?? lastLines(log, 3).join(' / ')

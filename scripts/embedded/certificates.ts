@@ -52,8 +52,18 @@ permitted;IP.1 = 0:0:0:0:0:0:0:1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
     )
     await makeKey(`${scratch}/ca.key`)
     await openssl(
-      ...['req', '-x509', '-new', '-sha256', '-key', `${scratch}/ca.key`, '-days', String(CA_DAYS)],
-      ...['-config', `${scratch}/ca.cnf`, '-out', `${scratch}/ca.pem`],
+      'req',
+      '-x509',
+      '-new',
+      '-sha256',
+      '-key',
+      `${scratch}/ca.key`,
+      '-days',
+      String(CA_DAYS),
+      '-config',
+      `${scratch}/ca.cnf`,
+      '-out',
+      `${scratch}/ca.pem`,
     )
     writeWhole(`${folder}/names.json`, JSON.stringify(names), 0o644)
     writeWhole(`${folder}/ca.key`, readFileSync(`${scratch}/ca.key`, 'utf8'), 0o600)
@@ -77,9 +87,23 @@ subjectAltName = ${[...names.map((name) => `DNS:${name}`), 'IP:127.0.0.1', 'IP::
     await makeKey(`${scratch}/server.key`)
     await openssl('req', '-new', '-key', `${scratch}/server.key`, '-subj', '/CN=localhost', '-out', `${scratch}/csr`)
     await openssl(
-      ...['x509', '-req', '-sha256', '-in', `${scratch}/csr`, '-CA', `${folder}/ca.pem`, '-CAkey', `${folder}/ca.key`],
-      ...['-set_serial', `0x01${randomBytes(15).toString('hex')}`, '-days', String(SERVER_DAYS)],
-      ...['-extfile', `${scratch}/server.cnf`, '-out', `${scratch}/server.pem`],
+      'x509',
+      '-req',
+      '-sha256',
+      '-in',
+      `${scratch}/csr`,
+      '-CA',
+      `${folder}/ca.pem`,
+      '-CAkey',
+      `${folder}/ca.key`,
+      '-set_serial',
+      `0x01${randomBytes(15).toString('hex')}`,
+      '-days',
+      String(SERVER_DAYS),
+      '-extfile',
+      `${scratch}/server.cnf`,
+      '-out',
+      `${scratch}/server.pem`,
     )
     // A crash between the two leaves a pair that does not match; needsRenewal sees that.
     writeWhole(`${folder}/server.key`, readFileSync(`${scratch}/server.key`, 'utf8'), 0o400, edge)

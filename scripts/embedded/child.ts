@@ -2,8 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
 import { countDeath, NO_DEATHS } from './backoff.ts'
+import { endSession } from './leftovers.ts'
 import { openLog, lastLines } from './log-file.ts'
-import { memoryMb, nameOf, sessionMembers, type ProcessName } from './processes.ts'
+import { memoryMb, nameOf, type ProcessName } from './processes.ts'
 
 export type Health =
   | { kind: 'http'; ports: readonly number[] }
@@ -111,8 +112,10 @@ export function superviseChild(options: {
       // Once nothing is left that could hold them, the pipes end, and with them the last log lines are in.
       const drained = new Promise((done) => started.once('close', done))
       const ended = (how: string): void => {
+        clearTimeout(timer)
+        if (health !== 'crash loop') health = 'restarting'
         const atMost = new Promise((done) => setTimeout(done, 500))
-        void endSession(processName)
+        void endSession(processName, part.uid)
           .then(() => Promise.race([drained, atMost]))
           .then(() => {
             child = null
@@ -173,18 +176,6 @@ export function superviseChild(options: {
     }, delayMs)
   }
 
-  /** What a dead part left in its session (nginx' workers, the keeper's clusters) would hold its ports and files. */
-  const endSession = async (leader: ProcessName | null): Promise<void> => {
-    if (!leader) return
-    const deadline = Date.now() + 3_000
-    for (;;) {
-      const left = sessionMembers(leader, part.uid)
-      if (left.length === 0) return
-      if (Date.now() > deadline) for (const pid of left) kill(pid, 'SIGKILL')
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-
   return {
     part,
     start,
@@ -216,14 +207,6 @@ export function superviseChild(options: {
       health = 'stopped'
       log.close()
     },
-  }
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // Gone meanwhile.
   }
 }
 

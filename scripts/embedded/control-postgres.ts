@@ -1,6 +1,6 @@
 // The control database's life in the embedded stack: made once, migrated at each start.
 import { existsSync, renameSync, rmSync } from 'node:fs'
-import pg from 'pg'
+import { Client } from 'pg'
 import { prepareControlDatabase } from '@bailiwick/kernel/control-database'
 import { initCluster } from '@bailiwick/kernel/postgres-cluster'
 import { syncFolder } from './files.ts'
@@ -30,7 +30,7 @@ export async function ensureCluster(layout: Layout, state: State): Promise<void>
 export async function ensureDatabase(layout: Layout, state: State): Promise<void> {
   const password = await state.secretsOf('supervisor').get('superuser_password')
   const server = `postgres://${SUPERUSER}:${password}@127.0.0.1:${layout.ports.postgres}`
-  const client = new pg.Client({ connectionString: `${server}/postgres` })
+  const client = new Client({ connectionString: `${server}/postgres` })
   await client.connect()
   try {
     const { rowCount } = await client.query(`SELECT 1 FROM pg_database WHERE datname = 'bailiwick'`)

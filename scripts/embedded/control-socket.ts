@@ -53,14 +53,15 @@ export function askStatus(state: string): Promise<StackStatus | null> {
 
 /** The supervisor that runs on this state folder, or null. Its record alone proves nothing: the process must be that one. */
 export function runningSupervisor(layout: Pick<Layout, 'state'>): SupervisorRecord | null {
-  const record = readJson<SupervisorRecord>(inState.supervisorRecord(layout.state))
+  const record = readJson(inState.supervisorRecord(layout.state)) as SupervisorRecord | null
   return record && isAlive(record) ? record : null
 }
 
-export function readJson<T>(file: string): T | null {
+/** A file of the supervisor's own; null when it is absent or cut off. */
+export function readJson(file: string): unknown {
   if (!existsSync(file)) return null
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T
+    return JSON.parse(readFileSync(file, 'utf8'))
   } catch {
     return null
   }

@@ -78,6 +78,10 @@ export const inState = {
   children: (state: string): string => `${state}/run/children.json`,
   failure: (state: string): string => `${state}/run/failure.json`,
   adminSocket: (state: string): string => `${state}/policy/admin.sock`,
+  /** Written by nginx itself, in its own user's folder. */
+  accessLog: (state: string): string => `${state}/edge/data/access.log`,
+  /** PowerDNS' own control socket; the longest of all socket paths. */
+  powerdnsFolder: (state: string): string => `${state}/powerdns/data`,
   firstToken: (state: string): string => `${state}/first-token.json`,
 }
 

@@ -12,13 +12,13 @@ import {
   writeSync,
 } from 'node:fs'
 
-const MAX_BYTES = 10 * 1024 * 1024
+export const MAX_LOG_BYTES = 10 * 1024 * 1024
 const KEEP = 3
 const KEEP_DAYS = 30
 
 export type LogFile = { write(chunk: Uint8Array | string): void; close(): void }
 
-export function openLog(file: string, maxBytes = MAX_BYTES): LogFile {
+export function openLog(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
   let descriptor = openSync(file, 'a', 0o600)
   let size = fstatSync(descriptor).size
   let closed = false
@@ -40,6 +40,7 @@ export function openLog(file: string, maxBytes = MAX_BYTES): LogFile {
       }
     },
     close() {
+      if (closed) return
       closed = true
       closeSync(descriptor)
     },

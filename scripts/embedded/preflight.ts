@@ -17,7 +17,12 @@ export function requireRoot(command: string): void {
 }
 
 export function requireShortPath({ state }: Layout): void {
-  const longest = Math.max(...[inState.adminSocket(state), inState.supervisorSocket(state)].map((path) => Buffer.byteLength(path)))
+  const sockets = [
+    inState.adminSocket(state),
+    inState.supervisorSocket(state),
+    `${inState.powerdnsFolder(state)}/pdns.controlsocket`,
+  ]
+  const longest = Math.max(...sockets.map((path) => Buffer.byteLength(path)))
   if (longest > MAX_SOCKET_PATH)
     throw new PlainError(
       `the path ${state} is ${longest - MAX_SOCKET_PATH} characters too long for the sockets in it: set BAILIWICK_STATE to a shorter one, such as /var/lib/bailiwick`,

@@ -10,9 +10,14 @@ const canAs = (test: string, ...paths: string[]): boolean =>
   spawnSync(
     'setpriv',
     [
-      ...[`--reuid=${USERS.gateway}`, `--regid=${USERS.gateway}`, '--clear-groups', 'sh', '-c'],
+      `--reuid=${USERS.gateway}`,
+      `--regid=${USERS.gateway}`,
+      '--clear-groups',
+      'sh',
+      '-c',
       `for path in "$@"; do test ${test} "$path" || exit 1; done`,
-      ...['sh', ...paths],
+      'sh',
+      ...paths,
     ],
     { stdio: 'ignore' },
   ).status === 0
@@ -39,12 +44,26 @@ export function choosePlace(layout: Layout): Place {
   for (const path of [folder, `${folder}/checkout`, `${folder}/state`])
     mkdirSync(path, { recursive: true, mode: 0o755 })
   const prefix = [
-    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
     'mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$@"',
-    ...['sh', root, `${folder}/checkout`, state, `${folder}/state`],
+    'sh',
+    root,
+    `${folder}/checkout`,
+    state,
+    `${folder}/state`,
   ]
-  const [command, ...args] = [...prefix, 'setpriv', `--reuid=${USERS.gateway}`, `--regid=${USERS.gateway}`]
-  const tried = spawnSync(command!, [...args, '--clear-groups', 'test', '-x', place.state], { stdio: 'ignore' })
+  const [command = '', ...args]: string[] = [
+    ...prefix,
+    'setpriv',
+    `--reuid=${USERS.gateway}`,
+    `--regid=${USERS.gateway}`,
+  ]
+  const tried = spawnSync(command, [...args, '--clear-groups', 'test', '-x', place.state], { stdio: 'ignore' })
   if (tried.status === 0) return { prefix, ...place, mounted: true }
   throw new PlainError(
     `other users cannot reach ${isReachable(root) ? state : root} (a folder above it is closed to them), and the services are other users: move the checkout to a folder that is open to all, such as /opt/bailiwick, or open the folders above it (chmod o+x)`,

@@ -6,15 +6,23 @@ import { asUser } from '@bailiwick/kernel/postgres-cluster'
 import { writeWhole, type Owner } from './files.ts'
 import { inState, type Layout } from './layout.ts'
 
+/** Of Debian's package: the schema belongs to the backend's version. */
+const ZONE_SCHEMA = '/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql'
+
 type Command = () => readonly [string, readonly string[]]
 
-/** Replaces every `{{name}}`. A name without a value, or a value that could end its line, is a bug here: thrown. */
+/** Fills in every `@NAME@` outside comments. A name without a value, or a value that could end its line, is a bug here: thrown. */
 export function fillTemplate(template: string, values: Readonly<Record<string, string | number>>): string {
-  return template.replaceAll(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => {
-    const value = values[name]
-    if (value === undefined || /[\n\r]/.test(String(value))) throw new Error(`no value for {{${name}}}`)
-    return String(value)
-  })
+  const fill = (line: string): string =>
+    line.replaceAll(/@([A-Z][A-Z_]*)@/g, (_, name: string) => {
+      const value = values[name]
+      if (value === undefined || /[\n\r]/.test(String(value))) throw new Error(`no value for @${name}@`)
+      return String(value)
+    })
+  return template
+    .split('\n')
+    .map((line) => (line.trimStart().startsWith('#') ? line : fill(line)))
+    .join('\n')
 }
 
 export function nginxConfig(layout: Layout, owner: Owner): Command {
@@ -22,13 +30,13 @@ export function nginxConfig(layout: Layout, owner: Owner): Command {
   const file = `${state}/edge/nginx.conf`
   return () => {
     const text = fillTemplate(readFileSync(`${root}/nginx/nginx.conf.template`, 'utf8'), {
-      root,
-      state: `${state}/edge/data`,
-      tls: inState.tls(state),
-      https_port: ports.https,
-      http_port: ports.http,
-      gateway_port: ports.gateway,
-      public_url: layout.publicUrl,
+      STATE: `${state}/edge/data`,
+      TLS: inState.tls(state),
+      ADDRESS: '127.0.0.1',
+      HTTPS_PORT: ports.https,
+      HTTP_PORT: ports.http,
+      GATEWAY: `127.0.0.1:${ports.gateway}`,
+      PUBLIC_URL: layout.publicUrl,
     })
     writeWhole(file, text, 0o440, { uid: 0, gid: owner.gid })
     // -e: before it has read its configuration nginx would complain into a system folder.
@@ -49,9 +57,9 @@ export function valkeyConfig(layout: Layout, owner: Owner, password: string): Co
   const file = `${layout.state}/valkey/valkey.conf`
   return () => {
     const text = fillTemplate(readFileSync(`${layout.root}/valkey/valkey.conf.template`, 'utf8'), {
-      port: layout.ports.valkey,
-      folder: `${layout.state}/valkey/data`,
-      password,
+      PORT: layout.ports.valkey,
+      FOLDER: `${layout.state}/valkey/data`,
+      PASSWORD: password,
     })
     writeWhole(file, text, 0o440, { uid: 0, gid: owner.gid })
     const server = ['/usr/bin/valkey-server', '/usr/bin/redis-server'].find((path) => existsSync(path))
@@ -63,27 +71,28 @@ export function valkeyConfig(layout: Layout, owner: Owner, password: string): Co
 export function powerdnsConfig(layout: Layout, owner: Owner, apiKey: string): Command {
   const { root, state, ports } = layout
   const folder = `${state}/powerdns`
-  const database = `${folder}/data/zones.sqlite3`
+  const database = `${inState.powerdnsFolder(state)}/zones.sqlite3`
   return () => {
-    if (!existsSync(database)) makeZoneDatabase(`${root}/powerdns/schema.sqlite3.sql`, folder, database, owner)
+    if (!existsSync(database)) makeZoneDatabase(folder, database, owner)
     const text = fillTemplate(readFileSync(`${root}/powerdns/pdns.conf.template`, 'utf8'), {
-      dns_port: ports.dns,
-      api_port: ports.powerdns,
-      api_key: apiKey,
-      database,
-      folder: `${folder}/data`,
+      DNS_ADDRESS: '127.0.0.1',
+      DNS_PORT: ports.dns,
+      API_PORT: ports.powerdns,
+      API_KEY: apiKey,
+      DATABASE: database,
+      SOCKET_DIR: inState.powerdnsFolder(state),
     })
     writeWhole(`${folder}/pdns.conf`, text, 0o440, { uid: 0, gid: owner.gid })
-    return asUser(owner, '/usr/sbin/pdns_server', [`--config-dir=${folder}`, '--daemon=no', '--guardian=no'])
+    return asUser(owner, '/usr/sbin/pdns_server', [`--config-dir=${folder}`])
   }
 }
 
 /** Made beside and moved in: a crash in between leaves no half schema under the real name. */
-function makeZoneDatabase(schema: string, folder: string, database: string, owner: Owner): void {
+function makeZoneDatabase(folder: string, database: string, owner: Owner): void {
   const scratch = `${folder}/zones.new`
   rmSync(scratch, { force: true })
   const fresh = new DatabaseSync(scratch)
-  fresh.exec(readFileSync(schema, 'utf8'))
+  fresh.exec(readFileSync(ZONE_SCHEMA, 'utf8'))
   fresh.close()
   chownSync(scratch, owner.uid, owner.gid)
   renameSync(scratch, database)

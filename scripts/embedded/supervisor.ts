@@ -1,6 +1,6 @@
 // The embedded stack's supervisor: root, detached, one per state folder. Prepares the state, starts the parts in order, keeps
 // them running, stops them in reverse on SIGTERM. If it is killed its children die with it (pdeathsig) and the next `up` mends.
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { superviseChild, type Supervised } from './child.ts'
 import { ensureCertificates } from './certificates.ts'
@@ -8,7 +8,7 @@ import { ensureCluster, ensureDatabase } from './control-postgres.ts'
 import { serveStatus, type StackStatus, type SupervisorRecord } from './control-socket.ts'
 import { writeWhole } from './files.ts'
 import { USERS, inState, layoutOf, mountFolder, type Layout } from './layout.ts'
-import { removeOldLogs } from './log-file.ts'
+import { MAX_LOG_BYTES, removeOldLogs, rotate } from './log-file.ts'
 import { PlainError, messageOf } from './plain-error.ts'
 import { planParts, stopOrder } from './plan.ts'
 import { nameOf } from './processes.ts'
@@ -16,6 +16,7 @@ import { checkReadable } from './reachable.ts'
 import { ensureState } from './state.ts'
 
 const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
 /** A part whose needs are not well by then is started all the same: it must bear that its peers are down. */
 const NEEDS_WITHIN_MS = 20_000
 
@@ -120,6 +121,15 @@ async function run(): Promise<void> {
       .then((renewed) => renewed && of.get('edge')!.signal('SIGHUP'))
       .catch((error: unknown) => say(`the certificate could not be renewed: ${messageOf(error)}`))
   }, DAY_MS).unref()
+  setInterval(() => rotateAccessLog(of.get('edge')!), MINUTE_MS).unref()
+}
+
+/** nginx writes its access log itself; everything else goes through child.ts. */
+function rotateAccessLog(edge: Supervised): void {
+  const file = inState.accessLog(layout.state)
+  if (!existsSync(file) || lstatSync(file).size < MAX_LOG_BYTES) return
+  rotate(file)
+  edge.signal('SIGUSR1')
 }
 
 async function stopAll(): Promise<void> {
@@ -139,7 +149,7 @@ function end(failure: unknown): Promise<void> {
   stopping ??= (async () => {
     if (failure !== null) {
       const plain = failure instanceof PlainError
-      say(plain ? failure.message : failure instanceof Error ? (failure.stack ?? failure.message) : String(failure))
+      say(failure instanceof Error && !plain ? (failure.stack ?? failure.message) : messageOf(failure))
       const text = JSON.stringify({ message: messageOf(failure), expected: plain })
       writeFileSync(inState.failure(layout.state), text, { mode: 0o600 })
     }

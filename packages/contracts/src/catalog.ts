@@ -2,6 +2,7 @@
 // what agents will see. Its hash is in every permit and entry.
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { AnyJson } from './json.ts'
 import { hashJson, type Json } from '@bailiwick/kernel/canonical'
 
 export const Risk = z.enum(['read', 'write', 'destructive'])
@@ -31,8 +32,8 @@ export const CatalogTool = z.strictObject({
   /** What the log keeps readable of each input field; absent is `hash`. */
   record: z.record(z.string(), RecordRule),
   secret: z.boolean(),
-  input_schema: z.record(z.string(), z.json()),
-  output_schema: z.record(z.string(), z.json()),
+  input_schema: z.record(z.string(), AnyJson),
+  output_schema: z.record(z.string(), AnyJson),
 })
 export type CatalogTool = z.infer<typeof CatalogTool>
 

@@ -1,5 +1,6 @@
 // A denial (an expected no) and the one place where it becomes the problem object that callers see (RFC 9457).
 import { z } from 'zod'
+import { AnyJson } from './json.ts'
 import { CODES, type Code } from './codes.ts'
 
 export const Denial = z.strictObject({
@@ -11,7 +12,7 @@ export const Denial = z.strictObject({
   retry_after_s: z.number().int().min(0).optional(),
   required_scopes: z.array(z.string()).optional(),
   /** Further members of the problem object: `errors`, `conflicts`, `reset_at`, `operation_id`, `approval_id`, ... */
-  extra: z.record(z.string(), z.json()).optional(),
+  extra: z.record(z.string(), AnyJson).optional(),
   /** For the audit entry only; never on the wire to a caller. */
   why: z.string().max(2000).optional(),
 })

@@ -178,12 +178,15 @@ export function connectDoor<D extends Door>(options: {
           clearTimeout(timer)
           return resolve(response)
         }
-        readBody(response, Number.POSITIVE_INFINITY).then((raw) => {
-          clearTimeout(timer)
-          const parsed = JSON.parse(raw.toString('utf8')) as { fault?: string }
-          if (response.statusCode === 200) return resolve(parsed)
-          reject(new Fault(parsed.fault ?? 'INTERNAL', `${door.service}/${name}: ${response.statusCode}`))
-        }, fail)
+        readBody(response, Number.POSITIVE_INFINITY)
+          .then((raw) => {
+            clearTimeout(timer)
+            const parsed = JSON.parse(raw.toString('utf8')) as { fault?: string }
+            if (response.statusCode === 200) return resolve(parsed)
+            reject(new Fault(parsed.fault ?? 'INTERNAL', `${door.service}/${name}: ${response.statusCode}`))
+          })
+          // Also when a stranger on that port answers something that is not JSON.
+          .catch(fail)
       })
       if (route.kind === 'json') request.end(json)
       else if (body && !Buffer.isBuffer(body)) pipeline(body, request).catch(fail)

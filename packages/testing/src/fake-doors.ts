@@ -125,7 +125,7 @@ export async function startFakeDoors(): Promise<FakeDoors> {
     onIdentify: () => ({ ok: true, rate: FAKE_RATE, principal: 'pat:0190a000-0000-7000-8000-000000000002', tools: [] }),
     onExecute: ({ input }) => ({
       ok: true,
-      output: { echo: input as never },
+      output: { echo: input },
       replay: false,
       receipt: 7,
       operation_id: null,

@@ -151,10 +151,13 @@ export function createFakeKeeper({ clock = systemClock }: { clock?: Clock } = {}
         write(database, { operation, table: name, before, after: rowOf(table, { ...before, ...values } as RowValues) })
       }
     })
-  const remove = (database: FakeDatabase, operation: string | null, name: string, keys: readonly KeyValues[]): void =>
+  /** What is not there is not removed, and not counted. */
+  const remove = (database: FakeDatabase, operation: string | null, name: string, keys: readonly KeyValues[]): number =>
     atomically(database, () => {
-      for (const key of keys)
-        write(database, { operation, table: name, before: present(tableOf(database, name), key), after: null })
+      const table = tableOf(database, name)
+      const found = keys.map((key) => table.rows.get(keyText(table, key))).filter((row) => row !== undefined)
+      for (const before of found) write(database, { operation, table: name, before, after: null })
+      return found.length
     })
   const reverse = (database: FakeDatabase, operation: string, of: string): number =>
     atomically(database, () => {
@@ -298,10 +301,9 @@ export function createFakeKeeper({ clock = systemClock }: { clock?: Clock } = {}
       update(databaseOf(input), input.operation_id, input.table, input.updates)
       return { updated: input.updates.length }
     },
-    remove_rows(input) {
-      remove(databaseOf(input), input.operation_id, input.table, input.keys)
-      return { removed: input.keys.length }
-    },
+    remove_rows: (input) => ({
+      removed: remove(databaseOf(input), input.operation_id, input.table, input.keys),
+    }),
     reverse_rows: (input) => ({ reversed: reverse(databaseOf(input), input.operation_id, input.of_operation) }),
     set_database_limits(input) {
       databaseOf(input).limits = input.limits
@@ -460,9 +462,10 @@ export function createFakeKeeper({ clock = systemClock }: { clock?: Clock } = {}
 
 const order1 = (value: Json): Json => (/^\d+$/.test(String(value)) ? String(value).padStart(20, '0') : value)
 
-/** Maps as sorted objects. */
+/** Maps as sorted objects. Told by tag: jest's modules have another `Map` than structuredClone makes. */
 function plain(value: unknown): Json {
-  if (value instanceof Map) return plain(Object.fromEntries([...value].sort(([a], [b]) => (a < b ? -1 : 1))))
+  if (Object.prototype.toString.call(value) === '[object Map]')
+    return plain(Object.fromEntries([...(value as Map<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1))))
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== 'object' || value === null) return value as Json
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plain(member)]))

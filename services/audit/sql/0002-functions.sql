@@ -17,13 +17,14 @@ END $$;
 
 -- Writes a batch at `p_base`, whole, and returns nothing; or writes nothing and returns why the named slots (from 1) cannot
 -- stand: `repeated` (with the first receipt), `conflict` (the operation is another account's or tool's), `intent_missing`.
--- The planner is held to index look-ups: a plan cached while the table was small would scan the whole log later.
+-- The planner is held to index look-ups: a plan cached while the table was small would scan the whole log later. Without
+-- `jit = off` the price that it puts on forbidden plans makes it compile each batch, for 40 ms.
 CREATE FUNCTION audit.append(
   p_epoch bigint, p_base bigint, p_times bigint[], p_leaves text[], p_hashes bytea[], p_kinds text[], p_accounts text[],
   p_tools text[], p_operations uuid[], p_partitions text[], p_openings bytea[]
 ) RETURNS TABLE (slot integer, verdict text, first_index bigint, first_hash bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   v_next bigint;
 BEGIN

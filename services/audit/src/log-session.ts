@@ -45,7 +45,7 @@ export const clientOptions = (url: string): ClientConfig => ({
   connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   query_timeout: 5_000,
   // An acknowledgement means "on the disk", whatever this server's or role's default says.
-  options: '-c synchronous_commit=on -c statement_timeout=4000 -c lock_timeout=3000 -c timezone=UTC',
+  options: '-c synchronous_commit=on -c jit=off -c statement_timeout=4000 -c lock_timeout=3000 -c timezone=UTC',
   application_name: 'audit',
 })
 

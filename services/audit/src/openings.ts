@@ -1,6 +1,6 @@
 // Sealing of openings: AES-256-GCM under one key per partition. Destroying a partition and its key is how personal data ends.
 // Trusted: the SecretStore for the keys. Not trusted: the table; a moved, swapped or changed row does not open.
-import { createCipheriv, createHash, randomBytes, randomFillSync } from 'node:crypto'
+import { createCipheriv, createHash, createSecretKey, randomBytes, randomFillSync, type KeyObject } from 'node:crypto'
 import { unseal } from '@bailiwick/kernel/secrets'
 import type { SecretStore } from '@bailiwick/kernel/secrets'
 import type { Logger } from '@bailiwick/kernel/logger'
@@ -8,7 +8,13 @@ import { Fault } from '@bailiwick/kernel/result'
 import type { Opening } from './commitments.ts'
 import type { LogSession } from './log-session.ts'
 
-export type PartitionKey = { readonly partition: string; readonly key: Buffer }
+/** A KeyObject, because making one from bytes costs more than sealing with it. */
+export type PartitionKey = { readonly partition: string; readonly key: KeyObject }
+
+export const partitionKey = (partition: string, hex: string): PartitionKey => ({
+  partition,
+  key: createSecretKey(hex, 'hex'),
+})
 
 const context = (partition: string, index: number): string => `bailiwick opening v1|${partition}|${index}`
 
@@ -27,10 +33,10 @@ export function sealOpening({ partition, key }: PartitionKey, index: number, ope
 
 /** Throws when the key, the place or a byte is wrong. */
 export const openOpening = ({ partition, key }: PartitionKey, index: number, sealed: Buffer): Opening =>
-  JSON.parse(unseal(key, sealed, context(partition, index)).toString('utf8')) as Opening
+  JSON.parse(unseal(key.export(), sealed, context(partition, index)).toString('utf8')) as Opening
 
 const secretName = (partition: string): string => `opening_key:${partition}`
-const checkOf = (key: Buffer): Buffer => createHash('sha256').update(key).digest()
+const checkOf = ({ key }: PartitionKey): Buffer => createHash('sha256').update(key.export()).digest()
 const MAX_GENERATIONS = 9
 
 export type Keyring = {
@@ -54,11 +60,11 @@ export function createKeyring(secrets: SecretStore, logger: Logger): Keyring {
       const known = await secrets.has(name)
       if (registered === null) {
         if (!known) await secrets.put(name, randomBytes(32).toString('hex'))
-        const key = Buffer.from(await secrets.get(name), 'hex')
-        if ((await session.createPartition(partition, checkOf(key))).equals(checkOf(key))) return { partition, key }
+        const made = partitionKey(partition, await secrets.get(name))
+        if ((await session.createPartition(partition, checkOf(made))).equals(checkOf(made))) return made
       } else if (known) {
-        const key = Buffer.from(await secrets.get(name), 'hex')
-        if (registered.equals(checkOf(key))) return { partition, key }
+        const found = partitionKey(partition, await secrets.get(name))
+        if (registered.equals(checkOf(found))) return found
       }
       // The secrets are older than the database (a restore), or another writer's. What was sealed there cannot be opened by us;
       // the log must go on all the same, in a partition of its own.
@@ -80,7 +86,7 @@ export function createKeyring(secrets: SecretStore, logger: Logger): Keyring {
     },
     async forReading(partition) {
       const name = secretName(partition)
-      return (await secrets.has(name)) ? { partition, key: Buffer.from(await secrets.get(name), 'hex') } : null
+      return (await secrets.has(name)) ? partitionKey(partition, await secrets.get(name)) : null
     },
   }
 }

@@ -49,7 +49,7 @@ export function createReader(pool: Pool, keys: Keyring, logger: Logger): Reader 
       index,
       time: Number(row.time_ms),
       leaf_hash: row.leaf_hash.toString('hex'),
-      leaf: leaf as OpenedEntry['leaf'],
+      leaf,
       personal: isIntact ? await openValues(row, index, leaf['commitments'] as Commitments) : null,
     }
   }

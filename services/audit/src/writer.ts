@@ -131,7 +131,7 @@ export function createWriter(options: {
         }
         left = answerRefused(left, verdicts)
       } catch (error) {
-        if (isDataError(error)) {
+        if (current && isDataError(error)) {
           uncertain = null
           if (left.length === 1) return refuse(left, new Fault('MESSAGE_INVALID', String(error), { cause: error }))
           // One of them is bad: its neighbours must not pay for it.

@@ -29,7 +29,8 @@ const offered = (perSecond: number): Run => ({
     const pending: Promise<void>[] = []
     for (let sent = 0; sent < perSecond * seconds; sent += 1) {
       const due = began + (sent * 1000) / perSecond
-      if (due > performance.now()) await new Promise((resolve) => setTimeout(resolve, due - performance.now()))
+      const wait = due - performance.now()
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
       pending.push(write())
     }
     await Promise.all(pending)

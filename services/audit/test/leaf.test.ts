@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
-import { commitPersonal, openPersonal, type Opening } from '../src/commitments.ts'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { commit, commitPersonal, openPersonal, type Opening } from '../src/commitments.ts'
 import { leafHash, leafText, periodOf, prepare, retentionClass } from '../src/leaf.ts'
-import { openOpening, sealOpening } from '../src/openings.ts'
+import { openOpening, partitionKey, sealOpening } from '../src/openings.ts'
 import { entry, PERSONAL } from './helpers.ts'
 
 const NOON = Date.UTC(2026, 10, 21, 12)
@@ -33,6 +33,13 @@ test('a leaf hash is the leaf hash of RFC 6962', () => {
       .update('{"ä":1}', 'utf8')
       .digest('hex'),
   )
+})
+
+test('a commitment is HMAC-SHA-256 of the canonical value under its key', () => {
+  for (const value of ['""', '"ümlaut 😀"', '{"a":[1,2]}', `"${'x'.repeat(5000)}"`]) {
+    const blind = randomBytes(32)
+    expect(commit(value, blind)).toBe(createHmac('sha256', blind).update(value).digest('hex'))
+  }
 })
 
 test('no personal value is in a leaf, whatever its field', () => {
@@ -101,18 +108,18 @@ describe('an opening', () => {
   })
 
   test('opens only at its own index, in its own partition, under its own key, unchanged', () => {
-    const key = { partition: 'standard-2026-11', key: Buffer.alloc(32, 7) }
+    const key = partitionKey('standard-2026-11', '07'.repeat(32))
     const sealed = sealOpening(key, 5, made.opening)
     expect(openOpening(key, 5, sealed)).toEqual(opening)
     expect(() => openOpening(key, 6, sealed)).toThrow()
-    expect(() => openOpening({ ...key, partition: 'long-2026-11' }, 5, sealed)).toThrow()
-    expect(() => openOpening({ ...key, key: Buffer.alloc(32, 8) }, 5, sealed)).toThrow()
+    expect(() => openOpening(partitionKey('long-2026-11', '07'.repeat(32)), 5, sealed)).toThrow()
+    expect(() => openOpening(partitionKey('standard-2026-11', '08'.repeat(32)), 5, sealed)).toThrow()
     sealed[40]! ^= 1
     expect(() => openOpening(key, 5, sealed)).toThrow()
   })
 
   test('is sealed under a nonce of its own each time, also at the same index', () => {
-    const key = { partition: 'standard-2026-11', key: Buffer.alloc(32, 7) }
+    const key = partitionKey('standard-2026-11', '07'.repeat(32))
     const nonces = Array.from({ length: 2000 }, () => sealOpening(key, 5, '{}').subarray(0, 12).toString('hex'))
     expect(new Set(nonces).size).toBe(2000)
   })

@@ -1,6 +1,6 @@
 // A PostgreSQL of a test's own, to be killed: the shared one of the test run must live on.
 import type { ChildProcess } from 'node:child_process'
-import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { prepareControlDatabase } from '@bailiwick/kernel/control-database'
 import { initCluster, startCluster } from '@bailiwick/kernel/postgres-cluster'
@@ -36,8 +36,15 @@ export async function ownPostgres(): Promise<OwnPostgres> {
       }
     }
   }
+  // With its backends: one that outlives the postmaster can still commit, and acknowledge.
   const kill = async (): Promise<void> => {
-    child.kill('SIGKILL')
+    const backends = readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8').trim().split(' ')
+    for (const pid of [child.pid!, ...backends.filter(Boolean).map(Number)])
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It ended by itself in the meantime.
+      }
     await gone(child)
   }
   await start()

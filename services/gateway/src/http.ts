@@ -39,7 +39,7 @@ export function createApp(options: GatewayOptions): express.Express {
   const limits = { bytes: options.maxBodyBytes ?? 1024 * 1024, ms: options.bodyTimeoutMs ?? 15_000 }
   const metadataUrl = new URL('/.well-known/oauth-protected-resource/mcp', publicUrl).href
   const rest = { doors, catalog, metadataUrl, hops, limits }
-  const mcp = { ...rest, tools: describeTools(catalog), endpointUrl: new URL('/mcp', publicUrl).href, version }
+  const mcp = { ...rest, tools: describeTools(catalog), version }
   const names = [...new Set([publicUrl.hostname, ...options.localNames])]
   const inFlight = boundInFlight(options.maxInFlight)
 

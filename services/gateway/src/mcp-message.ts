@@ -25,6 +25,8 @@ export type McpMessage = {
   /** Null for a notification. */
   readonly id: RpcId | null
   readonly method: string
+  /** `modern`: 2026-07-28; `legacy`: the revisions before. */
+  readonly era: 'modern' | 'legacy'
   /** What the SDK is handed: of a call only what the protocol needs, so that it has nothing left to refuse. */
   readonly body: Input
   /** Set for `tools/call`. */
@@ -81,7 +83,7 @@ export function readMcpMessage(
     const missing = findHeaderProblem(method, params, version, header('mcp-method'), header('mcp-name'))
     if (missing) return refuse(id, RPC_HEADER_MISMATCH, 'headers', missing)
   }
-  if (method !== 'tools/call') return ok({ id, method, body, call: null })
+  if (method !== 'tools/call') return ok({ id, method, era: route.kind, body, call: null })
 
   const { name, arguments: input = {}, _meta: meta = {} } = params
   if (id === null) return refuse(null, RPC_INVALID_REQUEST, 'call_without_id', 'A call needs an id.')
@@ -96,6 +98,7 @@ export function readMcpMessage(
   return ok({
     id,
     method,
+    era: route.kind,
     body: { jsonrpc: '2.0', id, method, params: { name, arguments: {}, _meta: envelope } },
     call: { tool: name, input, idempotencyKey: chooseIdempotencyKey(keys, input) },
   })

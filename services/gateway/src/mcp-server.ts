@@ -1,17 +1,19 @@
 // The SDK's part: a new server object per request, which shapes an answer that is already there. It sees no credential and
 // decides nothing; nothing of it outlives the request (a shared server leaked answers across clients: CVE-2026-25536).
 import {
-  createMcpHandler,
   METHOD_NOT_FOUND,
+  PerRequestHTTPServerTransport,
   ProtocolError,
   Server,
   type CallToolResult,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
   type jsonSchemaValidator,
   type Tool,
+  type Transport,
 } from '@modelcontextprotocol/server'
 import { assertNever, Fault } from '@bailiwick/kernel/result'
-import type { Input } from './call.ts'
-import { VERSIONS } from './mcp-message.ts'
+import { MODERN_VERSION, VERSIONS, type McpMessage } from './mcp-message.ts'
 
 /** What the SDK is to shape. */
 export type Prepared =
@@ -33,26 +35,47 @@ const noElicitation: jsonSchemaValidator = {
   },
 }
 
-export async function shapeWithSdk(
-  url: string,
-  body: Input,
-  headers: Readonly<Record<string, string | undefined>>,
-  prepared: Prepared,
-  version: string,
-): Promise<{ status: number; type: string | null; text: string }> {
-  const handler = createMcpHandler(() => makeServer(prepared, version), { keepAliveMs: 0 })
-  const protocolHeaders = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  const request = new Request(url, {
-    method: 'POST',
-    headers: [
-      ...protocolHeaders,
-      ['content-type', 'application/json'],
-      ['accept', 'application/json, text/event-stream'],
-    ],
+/** What the SDK made of it. A notification has no text. */
+export type Shaped = { readonly status: number; readonly type: string | null; readonly text: string }
+
+/**
+ * Lets the SDK shape the answer to `message` in the protocol revision that the message was sent in. These are the building blocks
+ * of its `createMcpHandler`, without what it would do a second time (classification, header checks) and without a stream per
+ * answer: our answers are there before the SDK is asked. readMcpMessage and readJson are the checks that it demands instead.
+ */
+export async function shapeWithSdk(message: McpMessage, prepared: Prepared, version: string): Promise<Shaped> {
+  const server = makeServer(prepared, version)
+  try {
+    return message.era === 'modern'
+      ? await exchangeModern(server, message.body as JSONRPCRequest)
+      : await exchangeLegacy(server, message)
+  } finally {
+    await server.close()
+  }
+}
+
+async function exchangeModern(server: Server, body: JSONRPCRequest): Promise<Shaped> {
+  const transport = new PerRequestHTTPServerTransport({
+    classification: { era: 'modern', revision: MODERN_VERSION },
+    keepAliveMs: 0,
   })
-  const response = await handler.fetch(request, { parsedBody: body })
-  // Every answer is ready before the SDK is asked, so a stream ends as soon as it is read.
+  await server.connect(transport)
+  const response = await transport.handleMessage(body)
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
+}
+
+/** 2025-11-25 and before, without a session: one message in, at most one out. */
+async function exchangeLegacy(server: Server, { id, body }: McpMessage): Promise<Shaped> {
+  const answered = Promise.withResolvers<JSONRPCMessage>()
+  const transport: Transport = {
+    start: async () => undefined,
+    send: async (message) => answered.resolve(message),
+    close: async () => transport.onclose?.(),
+  }
+  await server.connect(transport)
+  transport.onmessage?.(body as JSONRPCRequest)
+  if (id === null) return { status: 202, type: null, text: '' }
+  return { status: 200, type: 'application/json', text: JSON.stringify(await answered.promise) }
 }
 
 function makeServer(prepared: Prepared, version: string): Server {

@@ -14,7 +14,6 @@ import { unreadable, type Unreadable } from './unreadable.ts'
 export type McpDoor = {
   readonly doors: Doors
   readonly tools: ReadonlyMap<string, Tool>
-  readonly endpointUrl: string
   readonly metadataUrl: string
   readonly hops: BlockList
   readonly limits: BodyLimits
@@ -32,13 +31,7 @@ export async function serveMcp(
   const headersFor = (answer: Answer) => headersOf(answer, door.metadataUrl, sender.credential !== null)
   const shape = async (headers: Record<string, string>, prepared: Prepared): Promise<void> => {
     if (!message.ok) return
-    const { 'mcp-protocol-version': version, 'mcp-method': method, 'mcp-name': name } = request.headers
-    const protocol = {
-      'mcp-protocol-version': version as string,
-      'mcp-method': method as string,
-      'mcp-name': name as string,
-    }
-    const shaped = await shapeWithSdk(door.endpointUrl, message.value.body, protocol, prepared, door.version)
+    const shaped = await shapeWithSdk(message.value, prepared, door.version)
     if (response.headersSent || response.destroyed) return
     response.writeHead(shaped.status, {
       'Cache-Control': 'no-store',
@@ -128,8 +121,7 @@ function toToolResult(answer: Answer): CallToolResult {
 }
 
 const metaOf = (requestId: string, receipt: number | null): { [key: string]: unknown } => ({
-  'io.bailiwick/request-id': requestId,
-  ...(receipt === null ? {} : { 'io.bailiwick/receipt': receipt }),
+  'io.bailiwick/receipt': { index: receipt, request_id: requestId },
 })
 
 function describeUndo(undo: unknown): string {

@@ -45,7 +45,7 @@ export async function readJson(
     return err(
       unreadable('batch', 'Batches are not served: send one object.', { rpc: { id: null, code: RPC_INVALID_REQUEST } }),
     )
-  return ok(parsed.value as Input)
+  return ok(parsed.value)
 }
 
 function readBytes(request: http.IncomingMessage, limits: BodyLimits): Promise<Result<Buffer, Unreadable>> {

@@ -32,6 +32,7 @@ async function runGateway({ policyUrl, stewardUrl, policyKey, stewardKey }: Wher
   })
   const { port } = await listen(app, { host: '127.0.0.1', port: 0 })
   process.on('message', () => process.send!({ cpu: process.cpuUsage() }))
+  process.once('disconnect', () => process.exit(0))
   process.send!({ port })
 }
 
@@ -106,7 +107,7 @@ async function runBench(calls: number, clients: number): Promise<void> {
     )
   }
   agent.destroy()
-  child.kill()
+  child.disconnect()
   await fakes.close()
 }
 

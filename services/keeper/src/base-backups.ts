@@ -52,15 +52,25 @@ export function startBaseBackups(options: {
     const newest = (await listBases(vault, cluster))[0]
     if (newest && clock.now() - newest.created_at < EVERY_MS) return
     await cluster.connections()
-    await mkdir(scratchDir, { recursive: true, mode: 0o700 })
+    await mkdir(scratchDir, { recursive: true, mode: 0o711 })
     const file = `${scratchDir}/base-${cluster.accountId}.tar.gz`
     try {
       // Without WAL inside: pg_basebackup waits until what it needs is archived, so a base in the vault can be recovered.
       await runToFile(
         `${findPostgresBin()}/pg_basebackup`,
-        ['-h', '127.0.0.1', '-p', String(cluster.port), '-U', SUPERUSER, '-w'].concat(
-          ['-D', '-', '-F', 'tar', '-X', 'none', '-Z', 'client-gzip:1', '-c', 'fast', '--no-sync'],
-        ),
+        ['-h', '127.0.0.1', '-p', String(cluster.port), '-U', SUPERUSER, '-w'].concat([
+          '-D',
+          '-',
+          '-F',
+          'tar',
+          '-X',
+          'none',
+          '-Z',
+          'client-gzip:1',
+          '-c',
+          'fast',
+          '--no-sync',
+        ]),
         { PGPASSWORD: await cluster.passwordOf(SUPERUSER) },
         file,
       )

@@ -32,7 +32,9 @@ export async function runToFile(
     if (code !== 0) throw new Error(`ended with ${code}: ${errors}`)
   } catch (cause) {
     child.kill('SIGKILL')
-    throw new Fault('BACKEND_UNAVAILABLE', `${program.slice(program.lastIndexOf('/') + 1)}: ${String(cause)}`, { cause })
+    throw new Fault('BACKEND_UNAVAILABLE', `${program.slice(program.lastIndexOf('/') + 1)}: ${String(cause)}`, {
+      cause,
+    })
   }
 }
 

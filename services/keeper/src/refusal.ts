@@ -2,6 +2,8 @@
 import type { KeeperRefusal } from '@bailiwick/contracts/doors/keeper'
 
 export type Conflicts = NonNullable<KeeperRefusal['conflicts']>
+/** A row as JSON. */
+export type JsonRow = Conflicts[number]
 
 /** `code` is one of contracts/codes.ts; `detail` is safe for the caller: no text of a backend, no other account's names. */
 export class Refusal extends Error {

@@ -57,14 +57,14 @@ CREATE POLICY own ON policy.tokens TO policy
 GRANT SELECT, INSERT, UPDATE (state, state_reason, last_used_at) ON policy.tokens TO policy;
 
 CREATE TABLE policy.tier_history (
+  id uuid PRIMARY KEY,
   account_id uuid NOT NULL REFERENCES policy.accounts,
   at timestamptz NOT NULL,
   from_tier text NOT NULL,
   to_tier text NOT NULL,
   -- The owner's consent and what was looked at, in the admin's words.
   reason text NOT NULL,
-  days_in_tier numeric NOT NULL,
-  PRIMARY KEY (account_id, at)
+  days_in_tier numeric NOT NULL
 );
 ALTER TABLE policy.tier_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE policy.tier_history FORCE ROW LEVEL SECURITY;

@@ -2,7 +2,6 @@
 // not compile. The first "no" ends the walk, is recorded by policy itself, and is the answer.
 import type { DecideReply, DecideRequest } from '@bailiwick/contracts/doors/policy'
 import type { SealedPermit } from '@bailiwick/contracts/permit'
-import type { Json } from '@bailiwick/kernel/canonical'
 import { ok } from '@bailiwick/kernel/result'
 import { admit, arrive } from './arrive.ts'
 import { openCall, type Call } from './call.ts'
@@ -31,7 +30,7 @@ export async function decide(deps: Deps, request: DecideRequest): Promise<Decide
   return { ok: false, denial, rate: permitted.error.code === 'UNAUTHENTICATED' ? null : call.rate }
 }
 
-type Permitted = { readonly permit: SealedPermit; readonly input?: Json }
+type Permitted = { readonly permit: SealedPermit; readonly input?: DecideRequest['input'] }
 
 async function walk(deps: Deps, request: DecideRequest, call: Call): Promise<Verdict<Permitted>> {
   const now = deps.clock.now()
@@ -74,5 +73,5 @@ async function walk(deps: Deps, request: DecideRequest, call: Call): Promise<Ver
 
   // From here on a crash leaves a claimed operation that nothing was done for: a retry with the same key finds it.
   const permit = issuePermit(deps, settled.value, call)
-  return ok(request.tool === CONFIRM ? { permit, input: settled.value.input as Json } : { permit })
+  return ok(request.tool === CONFIRM ? { permit, input: settled.value.input as DecideRequest['input'] } : { permit })
 }

@@ -25,7 +25,11 @@ export type Understood = Asked & {
   /** What the token's scopes count for here. */
   readonly counting: readonly string[]
   /** What an undo of this deed will need, and must watch. */
-  readonly later: { readonly scopes: readonly string[]; readonly domain: string; readonly obligations: readonly string[] }
+  readonly later: {
+    readonly scopes: readonly string[]
+    readonly domain: string
+    readonly obligations: readonly string[]
+  }
   /** confirm_action: the preview that named the deed. */
   readonly named: Preview | null
   readonly undoes: OperationId | null

@@ -14,7 +14,9 @@ export const MAX_AGE_MS = { read: 5 * 60_000, change: 24 * 3_600_000 } as const
 const CLOCK_SKEW_MS = 5000
 
 /** The fields that do not depend on what is asked: version, hashes, time, nonce. */
-export const freshFields = (deps: Deps): Pick<Permit, 'v' | 'decision' | 'policy_hash' | 'catalog_hash' | 'issued_at' | 'nonce' | 'approval_id'> => ({
+export const freshFields = (
+  deps: Deps,
+): Pick<Permit, 'v' | 'decision' | 'policy_hash' | 'catalog_hash' | 'issued_at' | 'nonce' | 'approval_id'> => ({
   v: 1,
   decision: 'allow',
   policy_hash: POLICY_HASH,

@@ -18,12 +18,18 @@ export type Refusals = {
   /** Records the refusal of `call` and returns what the caller may hear. Not recorded: AUDIT_UNAVAILABLE instead. */
   record(call: Call, denial: Denial): Promise<Denial>
   /** A permit that policy did not issue, or not for this, came to one of the steward's routes. */
-  recordForged(route: string, claimed: { account: string; tool: string; request_id: string }, denial: Denial): Promise<Denial>
+  recordForged(
+    route: string,
+    claimed: { account: string; tool: string; request_id: string },
+    denial: Denial,
+  ): Promise<Denial>
   /** Writes the finished minutes' counts; at the end of the process with `force` also the running one's. */
   flush(force?: boolean): Promise<void>
 }
 
 const MAX_ADDRESSES = 256
+/** Beyond, a principal's refusals are all entries of their own. */
+const MAX_PRINCIPALS = 20_000
 const MAX_UNWRITTEN = 4 * MAX_ADDRESSES
 const MAX_RECORDED_INPUT = 32 * 1024
 /** Shared by all addresses beyond the bound, so higher than one address's own. */
@@ -34,15 +40,16 @@ type Subject = { address: string | null; account: string | null; principal: stri
 export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: string; logger: Logger }): Refusals {
   const { audit, clock, catalogHash, logger } = deps
   const strangers = createTally(MAX_ADDRESSES)
-  const floods = createTally(MAX_ADDRESSES)
+  const floods = createTally(MAX_PRINCIPALS)
   let unwritten: EntryInput[] = []
+  let flushing = Promise.resolve()
   const hashes = { policy_hash: POLICY_HASH, catalog_hash: catalogHash }
 
   /** The first of a minute are entries of their own, the rest one entry with a count. */
   const append = async (flooder: Subject, entry: EntryInput, denial: Denial): Promise<Denial> => {
     const { why: _, ...heard } = denial
-    const { count } = floods.add(JSON.stringify(flooder), clock.now())
-    if (count > LIMITS.refusalEntriesPerPrincipalAndMinute) return heard
+    const { count, isShared } = floods.add(JSON.stringify(flooder), clock.now())
+    if (!isShared && count > LIMITS.refusalEntriesPerPrincipalAndMinute) return heard
     try {
       await audit.append(entry)
       return heard
@@ -96,7 +103,9 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
             principal: current.token.principal,
             resource_kind: tool?.resources[0]?.kind ?? null,
             resource: resourceOf(call),
-            ...(call.input === undefined ? {} : { input: recordedInput(call) }),
+            ...(call.input === undefined
+              ? {}
+              : { input: recordedInput(call) as NonNullable<EntryInput['personal']['input']> }),
             idempotency_key: call.idempotencyKey,
             preview_id: call.previewId,
             why: denial.why ?? denial.detail ?? null,
@@ -113,42 +122,56 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
           request_id: claimed.request_id,
           personal: {
             // Claims of a permit that nobody stands behind: in the encrypted part, so that they accuse no account in the leaf.
-            why: `${route}: ${denial.why ?? denial.code}; claims account ${claimed.account}, tool ${claimed.tool}`.slice(0, 2000),
+            why: `${route}: ${denial.why ?? denial.code}; claims account ${claimed.account}, tool ${claimed.tool}`.slice(
+              0,
+              2000,
+            ),
           },
         },
         denial,
       ),
-    async flush(force = false) {
-      const now = clock.now()
-      const counted = [
-        ...strangers.take(now, force).map((each) => ({ ...each, code: 'UNAUTHENTICATED' as const, beyond: 0 })),
-        ...floods
-          .take(now, force)
-          .map((each) => ({ ...each, code: 'RATE_LIMITED' as const, beyond: LIMITS.refusalEntriesPerPrincipalAndMinute })),
-      ]
-      for (const { key, count, code, beyond } of counted) {
-        if (count <= beyond) continue
-        const subject: Subject =
-          key === OTHERS ? { address: OTHERS, account: null, principal: null } : (JSON.parse(key) as Subject)
-        unwritten.push({
-          ...bare(subject.principal === null ? 'refusals_unauthenticated' : 'token_refused', code),
-          account: subject.account,
-          count: count - beyond,
-          personal: { address: subject.address, principal: subject.principal },
-        })
-      }
-      // Oldest first, and again at the next flush if the log is away; nobody waits for these. Bounded: the newest stay.
-      unwritten = unwritten.slice(-MAX_UNWRITTEN)
-      while (unwritten[0]) {
-        try {
-          await audit.append(unwritten[0])
-        } catch (error) {
-          logger.error('refusal_counts_waiting', { entries: unwritten.length }, error)
-          return
-        }
-        unwritten.shift()
-      }
+    flush(force = false) {
+      // One at a time: two that write from one list would write an entry twice.
+      flushing = flushing.then(() => writeCounts(force))
+      return flushing
     },
+  }
+
+  async function writeCounts(force: boolean): Promise<void> {
+    const now = clock.now()
+    const counted = [
+      ...strangers.take(now, force).map((each) => ({ ...each, code: 'UNAUTHENTICATED' as const, beyond: 0 })),
+      ...floods
+        .take(now, force)
+        .filter(({ key }) => key !== OTHERS)
+        .map((each) => ({
+          ...each,
+          code: 'RATE_LIMITED' as const,
+          beyond: LIMITS.refusalEntriesPerPrincipalAndMinute,
+        })),
+    ]
+    for (const { key, count, code, beyond } of counted) {
+      if (count <= beyond) continue
+      const subject: Subject =
+        key === OTHERS ? { address: OTHERS, account: null, principal: null } : (JSON.parse(key) as Subject)
+      unwritten.push({
+        ...bare(subject.principal === null ? 'refusals_unauthenticated' : 'token_refused', code),
+        account: subject.account,
+        count: count - beyond,
+        personal: { address: subject.address, principal: subject.principal },
+      })
+    }
+    // Oldest first, and again at the next flush if the log is away; nobody waits for these. Bounded: the newest stay.
+    unwritten = unwritten.slice(-MAX_UNWRITTEN)
+    while (unwritten[0]) {
+      try {
+        await audit.append(unwritten[0])
+      } catch (error) {
+        logger.error('refusal_counts_waiting', { entries: unwritten.length }, error)
+        return
+      }
+      unwritten.shift()
+    }
   }
 
   function bare(kind: EntryInput['kind'], code: Denial['code']): Omit<EntryInput, 'personal'> {

@@ -57,6 +57,8 @@ CREATE TABLE steward.operations (
 CREATE INDEX operations_unfinished ON steward.operations (lease_until) WHERE state NOT IN ('recorded', 'closed', 'unknown');
 CREATE INDEX operations_trash ON steward.operations (account_id, finished_at DESC, id) WHERE destructive;
 
+CREATE INDEX operations_undone ON steward.operations (undone_by) WHERE undone_by IS NOT NULL;
+
 -- What an unfinished operation holds: `resource:<id>`, `name:<kind>:<name>`, `deed:<operation id>`.
 CREATE TABLE steward.locks (
   account_id uuid NOT NULL,

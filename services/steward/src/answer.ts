@@ -13,6 +13,7 @@ import { entryOf } from './entries.ts'
 import { LeaseLost, type Opening } from './journal.ts'
 import { planTool, type Plan } from './plan.ts'
 import { isHarmless, Stopped, toDenial } from './stopped.ts'
+import { toWireFields } from './wire-json.ts'
 import { findReversal, planUndo, type Reversal } from './undo.ts'
 
 type Reply = z.input<typeof ExecuteReply>
@@ -28,7 +29,10 @@ export async function answerChange(deps: Deps, call: Call, startedMs: number): P
       throw new Refused(deny('PERMIT_REFUSED', { why: 'the operation or the nonce is of another call' }))
     case 'running':
       throw new Refused(
-        deny('IDEMPOTENCY_IN_PROGRESS', { retry_after_s: arrival.retryAfterS, extra: { operation_id: call.permit.operation_id } }),
+        deny('IDEMPOTENCY_IN_PROGRESS', {
+          retry_after_s: arrival.retryAfterS,
+          extra: { operation_id: call.permit.operation_id },
+        }),
       )
     case 'finished':
       return replay(deps, call, change, arrival.stage)
@@ -124,14 +128,14 @@ async function reply(deps: Deps, change: Change, ended: Ended, isReplay: boolean
   })
   return {
     ok: true,
-    output: {
+    output: toWireFields({
       ...ended.output,
       ...(effect === 'exact' || effect === 'recoverable'
         ? { undo: { operation_id, undo_until: ended.undoUntil.toISOString() } }
         : {}),
       ...(secret ? { secret } : {}),
       ...(isReplay ? { idempotent_replay: true } : {}),
-    } as { [key: string]: z.core.util.JSONType },
+    }),
     replay: isReplay,
     receipt: ended.outcomeIndex!,
     operation_id,

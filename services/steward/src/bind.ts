@@ -58,33 +58,31 @@ export function bindContext(deps: Deps, binding: Binding): ToolContext {
 }
 
 const isChange = (input: z.ZodType): boolean => 'shape' in input && 'operation_id' in (input.shape as object)
+/** Found once: which verbs change something, and so are stamped with the operation. */
+const VERBS = Object.entries(keeperDoor.routes).map(([verb, { input }]) => ({ verb, changes: isChange(input) }))
 
 /** The keeper with account and operation filled in. A verb that changes is out of reach where only looking is due. */
 function bindKeeper({ keeper }: Deps, binding: Binding): BoundKeeper {
   const { account } = binding.sealed.permit
-  const verbs = Object.entries(keeperDoor.routes).map(([verb, route]) => {
-    const send = keeper[verb as keyof typeof keeper] as (input: object) => Promise<{ ok: true } | KeeperRefusal>
-    const changes = isChange(route.input)
-    return [
-      verb,
-      async (input: object) => {
-        if (changes && !binding.mayChange) throw new Fault('INTERNAL', `${verb} while only looking is due`)
-        // The account and the operation come last: no input of a tool can stand in for them.
-        const reply = await send({
-          ...input,
-          account_id: account,
-          ...(changes ? { operation_id: binding.operationId } : {}),
-        })
-        if (reply.ok) return reply
-        if (!isCode(reply.code)) throw new Fault('INTERNAL', `keeper refused ${verb} with ${reply.code}`)
-        throw new Refused(
-          deny(reply.code, {
-            detail: reply.detail.slice(0, 2000),
-            ...(reply.conflicts ? { extra: { conflicts: reply.conflicts } } : {}),
-          }),
-        )
-      },
-    ] as const
-  })
-  return Object.fromEntries(verbs) as unknown as BoundKeeper
+  const bound: { [verb: string]: (input: object) => Promise<{ ok: true }> } = {}
+  for (const { verb, changes } of VERBS) {
+    bound[verb] = async (input) => {
+      if (changes && !binding.mayChange) throw new Fault('INTERNAL', `${verb} while only looking is due`)
+      const send = keeper[verb as keyof typeof keeper] as (input: object) => Promise<{ ok: true } | KeeperRefusal>
+      // The account and the operation come last: no input of a tool can stand in for them.
+      const reply = await send({
+        ...input,
+        account_id: account,
+        ...(changes ? { operation_id: binding.operationId } : {}),
+      })
+      if (reply.ok) return reply
+      throw toRefusal(verb, reply)
+    }
+  }
+  return bound as unknown as BoundKeeper
+}
+
+function toRefusal(verb: string, { code, detail, conflicts }: KeeperRefusal): Error {
+  if (!isCode(code)) return new Fault('INTERNAL', `keeper refused ${verb} with ${code}`)
+  return new Refused(deny(code, { detail: detail.slice(0, 2000), ...(conflicts ? { extra: { conflicts } } : {}) }))
 }

@@ -83,7 +83,11 @@ async function prepare(deps: Deps, { plan }: Change, stage: Stage<'intended'>): 
   const context = bind(deps, stage, { loaded, mayChange: false, changes: null })
   const names = await plan.prepare(context)
   if (names.length > 0) {
-    await lock(deps, stage, names.map((name) => `name:${name}`))
+    await lock(
+      deps,
+      stage,
+      names.map((name) => `name:${name}`),
+    )
     // Whoever held a name until now may have taken it for good.
     await plan.prepare(context)
   }
@@ -195,12 +199,15 @@ async function act(deps: Deps, { plan }: Change, stage: Stage<'acting'>): Promis
   )
 }
 
+/** Verbs of the snapshot, before `acting`: what they leave is one more restore point. */
+const COPIES: ReadonlySet<string> = new Set(['dump_database'])
+
 const probe = async (deps: Deps, stage: Stage): Promise<{ isUnknown: boolean; isUntouched: boolean }> => {
   const reply = await deps.keeper.probe({ account_id: stage.account, operation_id: stage.id })
   if (!reply.ok) throw new Fault('BACKEND_UNAVAILABLE', `keeper cannot probe: ${reply.code}`)
   return {
     isUnknown: reply.steps.some(({ state }) => state === 'unknown'),
-    isUntouched: reply.steps.every(({ state }) => state === 'not_done'),
+    isUntouched: reply.steps.every(({ verb, state }) => state === 'not_done' || COPIES.has(verb)),
   }
 }
 
@@ -267,7 +274,12 @@ export async function issueSecret(deps: Deps, change: Change, stage: Stage<'reco
   const context = bind(deps, stage, { loaded, mayChange: false, changes: null })
   const secret = await change.plan.issueSecret(context, stage.output!)
   await deps.audit.append(
-    entry(change, stage, { kind: 'secret_issued', decision: 'allow', code: null, resource: await findOwned(deps, stage) }),
+    entry(change, stage, {
+      kind: 'secret_issued',
+      decision: 'allow',
+      code: null,
+      resource: await findOwned(deps, stage),
+    }),
   )
   return secret
 }

@@ -9,7 +9,7 @@ import type { Tool } from './define-tool.ts'
 import { parseInput } from './plan.ts'
 
 declare const checked: unique symbol
-type Evidence<Name extends string, T> = T & { readonly [checked]: Name }
+type Evidence<Name extends string, T> = T & { readonly [checked]: { readonly [N in Name]: true } }
 
 /** Policy issued it. */
 export type Genuine = Evidence<'genuine', { readonly sealed: SealedPermit; readonly permit: Permit }>

@@ -93,10 +93,7 @@ export type ToolContext = {
   readonly journal: {
     operation(id: string): Promise<OperationView | null>
     /** What can still be brought back, newest first. */
-    trash(page: {
-      limit: number
-      cursor: string | null
-    }): Promise<
+    trash(page: { limit: number; cursor: string | null }): Promise<
       Page<{
         operation_id: string
         tool: string

@@ -25,9 +25,11 @@ export function openDatabase(options: {
   maxConnections?: number
   onIdleError?: (error: Error) => void
 }): Database {
+  // Into the address: with a connection string, pg does not look at a password beside it.
+  const address = new URL(options.url)
+  if (options.password !== undefined) address.password = options.password
   const pool = new pg.Pool({
-    connectionString: options.url,
-    ...(options.password === undefined ? {} : { password: options.password }),
+    connectionString: address.href,
     max: options.maxConnections ?? 16,
     connectionTimeoutMillis: 3000,
     application_name: 'steward',

@@ -52,6 +52,8 @@ export type Tool<
   /** All of them are needed. */
   readonly scopes: readonly string[]
   readonly limitClass?: 'standard' | 'install'
+  /** Only where effect and `confirms` do not already say it (confirm_action). */
+  readonly risk?: 'destructive'
   /** Strict object. `idempotency_key` (changes), `preview_token` and `confirm` (destructive) are added by the catalog. */
   readonly input: I
   /** Strict object. `undo`, `secret` and `idempotent_replay` are added by the catalog. */

@@ -4,6 +4,7 @@ import { CODES, type Code } from '@bailiwick/contracts/codes'
 import type { CatalogTool } from '@bailiwick/contracts/catalog'
 import { redactInput, type Permit } from '@bailiwick/contracts/permit'
 import type { Json } from '@bailiwick/kernel/canonical'
+import { toWire } from './wire-json.ts'
 
 export type Happened = {
   readonly kind: 'call' | 'intent' | 'outcome' | 'replay' | 'secret_issued'
@@ -16,7 +17,12 @@ export type Happened = {
 }
 
 /** The entry of a genuine permit's call. `input` as received, without preview_token and the like. */
-export function entryOf(permit: Permit, tool: Pick<CatalogTool, 'scopes' | 'record'>, input: Json, happened: Happened): EntryInput {
+export function entryOf(
+  permit: Permit,
+  tool: Pick<CatalogTool, 'scopes' | 'record'>,
+  input: Json,
+  happened: Happened,
+): EntryInput {
   const { resource } = happened
   return {
     kind: happened.kind,
@@ -40,7 +46,7 @@ export function entryOf(permit: Permit, tool: Pick<CatalogTool, 'scopes' | 'reco
       address: permit.address,
       agent: permit.agent,
       principal: permit.principal,
-      input: redactInput(tool.record, input),
+      input: toWire(redactInput(tool.record, input)),
       idempotency_key: permit.idempotency_key,
       preview_id: permit.preview_id,
       approval_id: permit.approval_id,

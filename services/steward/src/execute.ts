@@ -1,6 +1,6 @@
 // The steward's one act: a permit in, an answer out (call.md §3). Each step takes what only the step before can make; nothing
 // else in Bailiwick calls a tool's handler. What goes wrong leaves through `refuse`, and so through the log.
-import type { ExecuteReply, ExecuteRequest } from '@bailiwick/contracts/doors/steward'
+import type { ExecuteReply, stewardDoor } from '@bailiwick/contracts/doors/steward'
 import { deny, type Denial } from '@bailiwick/contracts/problem'
 import type { Result } from '@bailiwick/kernel/result'
 import type { z } from 'zod'
@@ -14,7 +14,8 @@ import { answerRead } from './read.ts'
 import { Stopped, toDenial } from './stopped.ts'
 
 type Reply = z.input<typeof ExecuteReply>
-export type Execute = (request: ExecuteRequest, caller: string) => Promise<Reply>
+type Request = z.output<typeof stewardDoor.routes.execute.input>
+export type Execute = (request: Request, caller: string) => Promise<Reply>
 
 /** `permitKey` is shared with policy alone. */
 export function createExecute(deps: Deps, permitKey: Buffer): Execute {
@@ -44,21 +45,22 @@ export function createExecute(deps: Deps, permitKey: Buffer): Execute {
       return await (isRead ? answerRead(deps, call.value, startedMs) : answerChange(deps, call.value, startedMs))
     } catch (error) {
       const isNo = error instanceof Refused || (error instanceof Stopped && error.cause instanceof Refused)
-      if (!isNo) deps.logger.error('call_failed', { tool: call.value.tool.name, request: call.value.permit.request_id }, error)
+      if (!isNo)
+        deps.logger.error('call_failed', { tool: call.value.tool.name, request: call.value.permit.request_id }, error)
       return refuse(toDenial(error), isNo ? 'deny' : 'allow')
     } finally {
       leave()
     }
   }
 
-  async function refuseForged(request: ExecuteRequest, caller: string, denial: Denial): Promise<Reply> {
+  async function refuseForged(request: Request, caller: string, denial: Denial): Promise<Reply> {
     deps.logger.error('permit_forged', { caller })
     return append(forgedEntry(request.permit.permit, caller, denial.why ?? ''), denial, null)
   }
 
   async function refuseOnRecord(
     { permit }: Genuine,
-    { input }: ExecuteRequest,
+    { input }: Request,
     { denial, decision, startedMs }: { denial: Denial; decision: 'allow' | 'deny'; startedMs: number },
   ): Promise<Reply> {
     // An unknown tool has no rules for what may be kept readable: everything is hashed.
@@ -80,7 +82,12 @@ export function createExecute(deps: Deps, permitKey: Buffer): Execute {
     } catch (error) {
       deps.logger.error('refusal_not_recorded', { code: denial.code }, error)
       const extra = denial.extra?.['operation_id'] === undefined ? {} : { extra: { operation_id } }
-      return { ok: false, denial: deny('AUDIT_UNAVAILABLE', { retry_after_s: 5, ...extra }), operation_id, receipt: null }
+      return {
+        ok: false,
+        denial: deny('AUDIT_UNAVAILABLE', { retry_after_s: 5, ...extra }),
+        operation_id,
+        receipt: null,
+      }
     }
   }
 }

@@ -22,7 +22,8 @@ export function createGate(logger: Logger): Gate {
   let halted: string | null = null
   return {
     refusal() {
-      if (halted !== null) return deny('INTERNAL', { detail: 'Changes are stopped; an operator must look.', why: halted })
+      if (halted !== null)
+        return deny('INTERNAL', { detail: 'Changes are stopped; an operator must look.', why: halted })
       if (owed.size === 0) return null
       return deny('AUDIT_UNAVAILABLE', { retry_after_s: 5, why: `${owed.size} outcome(s) not yet in the log` })
     },

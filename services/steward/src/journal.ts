@@ -110,7 +110,12 @@ export function createJournal(options: { database: Database; clock: Clock; holde
   const unlock = (query: Query, at: Stage): Promise<unknown> =>
     query('DELETE FROM steward.locks WHERE operation_id = $1', [at.id])
 
-  async function take(query: Query, account: AccountId, id: OperationId, sealed: SealedPermit | null): Promise<Stage | null> {
+  async function take(
+    query: Query,
+    account: AccountId,
+    id: OperationId,
+    sealed: SealedPermit | null,
+  ): Promise<Stage | null> {
     const [row] = await query<Row>(
       `UPDATE steward.operations
          SET lease_holder = $3, lease_epoch = lease_epoch + 1, lease_until = $4, permit = coalesce($5::json, permit)
@@ -165,7 +170,11 @@ export function createJournal(options: { database: Database; clock: Clock; holde
 
     /** Operations that nobody drives: lease run out, or waiting for a caller since before `forgottenBefore`. */
     findUnattended: (forgottenBefore: Date, limit: number): Promise<{ id: OperationId; account_id: AccountId }[]> =>
-      database.query('SELECT * FROM steward.find_unattended($1, $2, $3)', [new Date(clock.now()), forgottenBefore, limit]),
+      database.query('SELECT * FROM steward.find_unattended($1, $2, $3)', [
+        new Date(clock.now()),
+        forgottenBefore,
+        limit,
+      ]),
     retake: (account: AccountId, id: OperationId): Promise<Stage | null> =>
       database.asAccount(account, (query) => take(query, account, id, null)),
     /** False: the lease is gone. */
@@ -191,7 +200,10 @@ export function createJournal(options: { database: Database; clock: Clock; holde
              ON CONFLICT DO NOTHING`,
             [at.account, at.id, sorted],
           )
-          const others = await query('SELECT 1 FROM steward.locks WHERE key = ANY ($1) AND operation_id <> $2', [sorted, at.id])
+          const others = await query('SELECT 1 FROM steward.locks WHERE key = ANY ($1) AND operation_id <> $2', [
+            sorted,
+            at.id,
+          ])
           if (others.length > 0) throw BUSY
         })
         return true
@@ -267,7 +279,16 @@ export const NONCE_MEMORY_MS = PERMIT_ARRIVAL_MS + 10_000
 type Columns = Partial<
   Pick<
     Operation,
-    'resources' | 'before' | 'restorePoints' | 'output' | 'after' | 'denial' | 'code' | 'leaseUntil' | 'finishedAt' | 'outcomeIndex'
+    | 'resources'
+    | 'before'
+    | 'restorePoints'
+    | 'output'
+    | 'after'
+    | 'denial'
+    | 'code'
+    | 'leaseUntil'
+    | 'finishedAt'
+    | 'outcomeIndex'
   >
 >
 const COLUMN: { readonly [C in keyof Required<Columns>]: string } = {

@@ -69,8 +69,7 @@ export function planTool(tool: Tool, input: unknown): Plan {
     capture: async (context, output) => (isRestorable ? effect.capture(context, input, output) : null),
     examine: async () => undefined,
     findCritical: async (context, present) => (await tool.touchesCritical?.(context, input, present, null)) ?? [],
-    snapshot: async (context, before) =>
-      effect.kind === 'recoverable' ? effect.snapshot(context, input, before) : [],
+    snapshot: async (context, before) => (effect.kind === 'recoverable' ? effect.snapshot(context, input, before) : []),
     act: async (context) => tool.output.parse(await tool.handle(context, input)) as Output,
     issueSecret: tool.issueSecret
       ? async (context, output) => tool.secret!.parse(await tool.issueSecret!(context, input, output)) as Output
@@ -84,4 +83,5 @@ export function requireBound(permit: Permit, loaded: ReadonlyMap<string, Resourc
   if (loaded.get(permit.bound.resource_id)?.version !== permit.bound.version) throw new Refused(deny('PREVIEW_STALE'))
 }
 
-export const toResourceIds = (ids: Iterable<string>): ResourceId[] => [...new Set(ids)].map((id) => ResourceId.parse(id))
+export const toResourceIds = (ids: Iterable<string>): ResourceId[] =>
+  [...new Set(ids)].map((id) => ResourceId.parse(id))

@@ -1,6 +1,5 @@
 // A read: run as the account, recorded, answered. A preview is a read whose impact policy turns into a preview token.
 import type { ExecuteReply } from '@bailiwick/contracts/doors/steward'
-import type { Json } from '@bailiwick/kernel/canonical'
 import { ResourceId, uuidv7 } from '@bailiwick/kernel/ids'
 import type { z } from 'zod'
 import { bindContext } from './bind.ts'
@@ -10,6 +9,7 @@ import type { Deps } from './deps.ts'
 import { entryOf } from './entries.ts'
 import { namedResources, requireResources, type Output } from './plan.ts'
 import { loadResources } from './resources.ts'
+import { toWire, toWireFields } from './wire-json.ts'
 
 export async function answerRead(deps: Deps, call: Call, startedMs: number): Promise<z.input<typeof ExecuteReply>> {
   const { tool, permit, sealed, parsed } = call
@@ -41,7 +41,7 @@ export async function answerRead(deps: Deps, call: Call, startedMs: number): Pro
       durationMs: deps.clock.now() - startedMs,
     }),
   )
-  return { ok: true, output, replay: false, receipt: index, operation_id: null }
+  return { ok: true, output: toWireFields(output), replay: false, receipt: index, operation_id: null }
 }
 
 /**
@@ -61,11 +61,11 @@ async function mintPreview(
     assessment: {
       kind: 'preview',
       for_tool,
-      input: input as { [field: string]: z.core.util.JSONType },
+      input: toWireFields(input),
       resource_kind: bound.kind,
       resource_id: bound.id,
       resource_version: bound.version,
-      impact: (seen['impact'] ?? null) as z.core.util.JSONType,
+      impact: toWire(seen['impact'] ?? null),
     },
   })
   if (!verdict.ok) throw new Refused(verdict.denial)
@@ -73,5 +73,5 @@ async function mintPreview(
     preview_token: verdict.preview_token,
     expires_at: new Date(verdict.expires_at).toISOString(),
     instruction: `Show this impact to the user and wait for a clear yes. Then call ${for_tool} with the same arguments, this preview_token and confirm: true.`,
-  } satisfies { [key: string]: Json }
+  }
 }

@@ -27,15 +27,19 @@ export function createRecovery(deps: Deps): Recovery {
   async function pass(): Promise<number> {
     await settleOwed(deps)
     const forgottenBefore = new Date(deps.clock.now() - FORGOTTEN_AFTER_MS)
-    const found = await deps.journal.findUnattended(forgottenBefore, AT_ONCE)
-    const ends = await Promise.all(
-      found.map(async ({ id, account_id }) => {
-        const stage = await deps.journal.retake(account_id, id)
-        // Null: its caller came back, or another steward was faster.
-        return stage !== null && goOn(deps, stage, forgottenBefore)
-      }),
-    )
-    return ends.filter(Boolean).length
+    for (let ended = 0; ;) {
+      const found = await deps.journal.findUnattended(forgottenBefore, AT_ONCE)
+      const ends = await Promise.all(
+        found.map(async ({ id, account_id }) => {
+          const stage = await deps.journal.retake(account_id, id)
+          // Null: its caller came back, or another steward was faster.
+          return stage !== null && goOn(deps, stage, forgottenBefore)
+        }),
+      )
+      const now = ends.filter(Boolean).length
+      ended += now
+      if (found.length < AT_ONCE || now === 0) return ended
+    }
   }
 
   const loop = (everyMs: number): void => {
@@ -72,7 +76,9 @@ async function goOn(deps: Deps, stage: Stage, forgottenBefore: Date): Promise<bo
   try {
     const change = { ...(await planAgain(deps, stage)), startedMs: deps.clock.now() }
     const isForgotten = isHarmless(stage) && stage.startedAt <= forgottenBefore
-    const from = isForgotten ? await giveUp(deps, stage, new Refused(deny('CONFLICT', { why: 'nobody came back for it' }))) : stage
+    const from = isForgotten
+      ? await giveUp(deps, stage, new Refused(deny('CONFLICT', { why: 'nobody came back for it' })))
+      : stage
     const ended = await drive(deps, change, from).catch(async (error: unknown) => {
       // Nobody is waiting who could come again with the obstacle gone, and nothing has been done.
       if (!(error instanceof Stopped) || !error.isHarmless || !(error.cause instanceof Refused)) throw error

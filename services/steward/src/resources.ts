@@ -72,7 +72,8 @@ export function bindResources(
       const parsed = ResourceId.safeParse(id)
       const made = changes?.created.get(id)
       if (made) return made
-      const known = loaded.get(id) ?? (parsed.success ? (await loadResources(database, account, [id])).get(id) : undefined)
+      const known =
+        loaded.get(id) ?? (parsed.success ? (await loadResources(database, account, [id])).get(id) : undefined)
       if (!known) throw new Refused(deny('NOT_FOUND'))
       return asChanged(known)
     },
@@ -95,7 +96,16 @@ export function bindResources(
       return toPage(rows, limit, toResource, (row) => row.id)
     },
     create: ({ id, kind, name, data = {} }) =>
-      void collect().created.set(id, { id, kind, name, data, version: 1, state: 'active', createdAt: now, updatedAt: now }),
+      void collect().created.set(id, {
+        id,
+        kind,
+        name,
+        data,
+        version: 1,
+        state: 'active',
+        createdAt: now,
+        updatedAt: now,
+      }),
     setState: (id, state) => change(id, { state }),
     setData: (id, data) => change(id, { data }),
     rename: (id, name) => change(id, { name }),
@@ -175,7 +185,12 @@ export async function readZoneVersion(
 }
 
 /** `rows` holds one more than the page when there is a next one. */
-export function toPage<R, T>(rows: readonly R[], limit: number, map: (row: R) => T, position: (row: R) => string): Page<T> {
+export function toPage<R, T>(
+  rows: readonly R[],
+  limit: number,
+  map: (row: R) => T,
+  position: (row: R) => string,
+): Page<T> {
   const page = rows.slice(0, limit)
   return {
     items: page.map(map),
@@ -186,6 +201,8 @@ export function toPage<R, T>(rows: readonly R[], limit: number, map: (row: R) =>
 export function readCursor(cursor: string, isPosition: (text: string) => boolean): string {
   const text = Buffer.from(cursor, 'base64url').toString('utf8')
   if (!isPosition(text))
-    throw new Refused(deny('INPUT_INVALID', { extra: { errors: [{ path: 'cursor', message: 'not a cursor of this list' }] } }))
+    throw new Refused(
+      deny('INPUT_INVALID', { extra: { errors: [{ path: 'cursor', message: 'not a cursor of this list' }] } }),
+    )
   return text
 }

@@ -13,6 +13,7 @@ import type { Stage } from './journal.ts'
 import { findReadable } from './operations.ts'
 import { loadResources } from './resources.ts'
 import type { Plan } from './plan.ts'
+import { toWire } from './wire-json.ts'
 import { untrusted, untrustedJson } from './untrusted.ts'
 
 type Inverse = Extract<Effect<unknown, unknown, Json>, { kind: 'exact' | 'recoverable' }>
@@ -35,7 +36,8 @@ export async function findReversal(deps: Deps, account: Stage['account'], deedId
 
 /** Null: it can be undone now, as far as the journal knows. */
 export function reversalRefusal({ deed }: Reversal, now: number): Denial | null {
-  if (deed.state !== 'recorded' && deed.state !== 'committed') return deny('UNDO_UNAVAILABLE', { why: `deed is ${deed.state}` })
+  if (deed.state !== 'recorded' && deed.state !== 'committed')
+    return deny('UNDO_UNAVAILABLE', { why: `deed is ${deed.state}` })
   if (deed.undoneBy) return deny('UNDO_UNAVAILABLE', { extra: { undone_by: deed.undoneBy } })
   if (deed.undoUntil.getTime() <= now) return deny('UNDO_EXPIRED')
   return null
@@ -86,9 +88,9 @@ function conflictDenial(effect: Inverse, conflicts: Json[]): Denial {
     return deny('CONFIRMATION_REQUIRED', {
       detail: 'What it made has been used since: undoing it is a deletion.',
       next: `Call preview_${effect.undoOfUseIs}, show the user its impact, wait for a yes.`,
-      extra: { conflicts },
+      extra: { conflicts: toWire(conflicts) },
     })
-  return deny('UNDO_CONFLICT', { extra: { conflicts } })
+  return deny('UNDO_CONFLICT', { extra: { conflicts: toWire(conflicts) } })
 }
 
 /** The comparison alone, for an operation that the token may read; nothing changes. */
@@ -129,7 +131,8 @@ const MAX_CONFLICTS = 50
 export function compare(left: Json, present: Json): Json[] {
   const conflicts: Json[] = []
   const walk = (path: string, a: Json | undefined, b: Json | undefined): void => {
-    if (conflicts.length >= MAX_CONFLICTS || (a !== undefined && b !== undefined && canonical(a) === canonical(b))) return
+    if (conflicts.length >= MAX_CONFLICTS || (a !== undefined && b !== undefined && canonical(a) === canonical(b)))
+      return
     const isBranch = (value: Json | undefined): value is { [key: string]: Json } =>
       typeof value === 'object' && value !== null && !Array.isArray(value)
     const isList = (value: Json | undefined): value is readonly Json[] => Array.isArray(value)
@@ -138,7 +141,8 @@ export function compare(left: Json, present: Json): Json[] {
         if (a[key] !== undefined || b[key] !== undefined) walk(path ? `${path}.${key}` : key, a[key], b[key])
       }
     } else if (isList(a) && isList(b)) {
-      for (let index = 0; index < Math.max(a.length, b.length); index += 1) walk(`${path}[${index}]`, a[index], b[index])
+      for (let index = 0; index < Math.max(a.length, b.length); index += 1)
+        walk(`${path}[${index}]`, a[index], b[index])
     } else conflicts.push({ path, left: brief(a), now: brief(b) })
   }
   walk('', left, present)

@@ -31,8 +31,8 @@ export function neededBecause(
     )
     return covered ? null : 'no newer base covers the window'
   }
-  // A few bytes each, and recovery across timelines asks for them long after.
-  if (item.name.endsWith('.history')) return 'timeline history'
+  // `00000002.history.<cluster>`: a few bytes each, and recovery across timelines asks for them long after.
+  if (/\.history(\.|$)/.test(item.name)) return 'timeline history'
   if (bases.length === 0) return 'no base to recover from without it'
   const oldest = Math.min(...bases.map((base) => base.created_at))
   return item.created_at >= oldest - COPY_TIME_MS ? 'a kept base needs it' : null

@@ -27,7 +27,11 @@ function deriveKey(atRestKey: Buffer, identity: string, front: Buffer): Buffer {
 const macOf = (objectKey: Buffer, front: Buffer): Buffer => createHmac('sha256', objectKey).update(front).digest()
 
 /** A fresh header for the object `identity` (`<account>/<kind>/<name>.<sha256>`), created at `createdAt` (ms). */
-export function makeHeader(atRestKey: Buffer, identity: string, createdAt: number): { bytes: Buffer; objectKey: Buffer } {
+export function makeHeader(
+  atRestKey: Buffer,
+  identity: string,
+  createdAt: number,
+): { bytes: Buffer; objectKey: Buffer } {
   const time = Buffer.alloc(8)
   time.writeBigUInt64BE(BigInt(createdAt))
   const front = Buffer.concat([MAGIC, time, randomBytes(SALT_BYTES)])
@@ -78,7 +82,7 @@ export function createSealer(objectKey: Buffer): Sealer {
   return {
     push(data) {
       const sealed: Buffer[] = []
-      for (let at = 0; at < data.length; ) {
+      for (let at = 0; at < data.length;) {
         if (filled === CHUNK_BYTES) sealed.push(seal(false))
         const taken = data.copy(waiting, filled, at, at + CHUNK_BYTES - filled)
         filled += taken
@@ -130,7 +134,7 @@ export async function readExactly(
   identity: string,
 ): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length)
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(bytes, done, length - done, position + done)
     if (bytesRead === 0) throw damaged(identity, 'cut short')
     done += bytesRead

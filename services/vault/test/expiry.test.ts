@@ -29,6 +29,7 @@ describe('what recovery still needs', () => {
     ['WAL from before every kept base', point('wal', 'w', 62), [base(60)], false],
     ['WAL of an account without a base', point('wal', 'w', 400), [], true],
     ['timeline history', point('wal', '00000002.history', 400), [base(60)], true],
+    ['timeline history of a named cluster', point('wal', '00000002.history.7411', 400), [base(60)], true],
     ['a snapshot', point('snapshot', 'op.x', 31), [], false],
   ] as const)('%s', (_, item, bases, needed) => {
     expect(neededBecause(item, bases, NOW) !== null).toBe(needed)

@@ -43,8 +43,7 @@ export async function freshVault(start?: number) {
     keeper,
     steward,
     reaper,
-    pathOf: (ref: RestorePointRef) =>
-      `${stateDir}/objects/${ref.account_id}/${ref.kind}/${ref.name}.${ref.sha256}`,
+    pathOf: (ref: RestorePointRef) => `${stateDir}/objects/${ref.account_id}/${ref.kind}/${ref.name}.${ref.sha256}`,
     async put(ref: Omit<RestorePointRef, 'sha256'>, bytes: Buffer | string) {
       const full = { ...ref, sha256: sha256Hex(bytes) }
       await keeper.create(full, Buffer.from(bytes))

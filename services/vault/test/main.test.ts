@@ -74,12 +74,14 @@ describe('the vault’s process', () => {
 
   // A file system of 2 MB that only this child sees and that goes away with it. Needs root; CI has it.
   const smallDisk = (folder: string) => [
-    ...['unshare', '--mount', 'sh', '-c'],
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
     `mount -t tmpfs -o size=2m none ${folder} && exec "$@"`,
     'sh',
   ]
-  const [unshare, ...tryIt] = [...smallDisk('/mnt'), 'true']
-  const mayMount = spawnSync(unshare!, tryIt).status === 0
+  const mayMount = spawnSync('unshare', [...smallDisk('/mnt').slice(1), 'true']).status === 0
   const whenMayMount = mayMount ? test : test.skip
   whenMayMount('answers VAULT_FULL when the disk is full, and leaves nothing half written', async () => {
     const home = fresh()

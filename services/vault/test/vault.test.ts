@@ -58,7 +58,7 @@ describe('a restore point', () => {
     const bytes = randomBytes(500_000)
     const ref = refOf(newAccount(), 'base', 'label', bytes)
     const answers = await Promise.all(Array.from({ length: 4 }, () => vault.keeper.create(ref, bytes)))
-    expect(answers.map(({ created }) => created).sort()).toEqual([false, false, false, true])
+    expect(answers.filter(({ created }) => created)).toHaveLength(1)
     expect((await read(ref)).equals(bytes)).toBe(true)
     expect(incoming()).toEqual([])
   })
@@ -156,7 +156,15 @@ describe('what was changed on the disk is never handed out', () => {
 })
 
 describe('the first door', () => {
-  const send = (method: string, path: string, caller: string, key: Buffer, params?: object, body?: string, url?: string) =>
+  const send = (
+    method: string,
+    path: string,
+    caller: string,
+    key: Buffer,
+    params?: object,
+    body?: string,
+    url?: string,
+  ) =>
     new Promise<number>((resolve, reject) => {
       const request = http.request(url ?? vault.url, {
         method,

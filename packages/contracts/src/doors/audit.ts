@@ -1,5 +1,6 @@
 // The audit service's door: the only way into the log. Nothing is acknowledged before it is durable.
 import { z } from 'zod'
+import { AnyJson } from '../json.ts'
 import type { Door } from '@bailiwick/kernel/door'
 import { OperationId } from '@bailiwick/kernel/ids'
 import { Risk } from '../catalog.ts'
@@ -49,7 +50,7 @@ export const PersonalFields = z.strictObject({
   resource_kind: text.nullable().optional(),
   resource: text.nullable().optional(),
   resource_owner: text.nullable().optional(),
-  input: z.json().optional(),
+  input: AnyJson.optional(),
   idempotency_key: text.nullable().optional(),
   preview_id: text.nullable().optional(),
   approval_id: text.nullable().optional(),
@@ -91,7 +92,7 @@ export const OpenedEntry = z.strictObject({
   index: z.number().int(),
   time: z.number().int(),
   leaf_hash: z.string(),
-  leaf: z.record(z.string(), z.json()),
+  leaf: z.record(z.string(), AnyJson),
   personal: PersonalFields.nullable(),
 })
 export type OpenedEntry = z.infer<typeof OpenedEntry>

@@ -1,6 +1,7 @@
 // The keeper's doors. First, for the steward: verbs that cannot destroy, each stamped with its operation and probed by it.
 // Second, for the reaper alone: purge of what is quarantined.
 import { z } from 'zod'
+import { AnyJson } from '../json.ts'
 import type { Door, Route } from '@bailiwick/kernel/door'
 import { AccountId, OperationId, ResourceId } from '@bailiwick/kernel/ids'
 import { RecordSet, ZoneName } from '../dns.ts'
@@ -11,7 +12,7 @@ export const KeeperRefusal = z.strictObject({
   ok: z.literal(false),
   code: z.string(),
   detail: z.string(),
-  conflicts: z.array(z.record(z.string(), z.json())).optional(),
+  conflicts: z.array(z.record(z.string(), AnyJson)).optional(),
 })
 export type KeeperRefusal = z.infer<typeof KeeperRefusal>
 
@@ -87,7 +88,7 @@ export const keeperDoor = {
         after: KeyValues.nullable(),
         limit: z.number().int().min(1).max(101),
       },
-      { rows: z.array(z.record(z.string(), z.json())), primary_key: z.array(z.string()) },
+      { rows: z.array(z.record(z.string(), AnyJson)), primary_key: z.array(z.string()) },
     ),
     /** As the database's read-only role, in a read-only transaction. */
     run_read_query: read(
@@ -97,7 +98,7 @@ export const keeperDoor = {
         timeout_ms: z.number().int().max(30_000),
         row_cap: z.number().int().max(1000),
       },
-      { columns: z.array(z.string()), rows: z.array(z.array(z.json())), truncated: z.boolean() },
+      { columns: z.array(z.string()), rows: z.array(z.array(AnyJson)), truncated: z.boolean() },
     ),
     create_table: change(
       {

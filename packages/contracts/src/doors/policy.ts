@@ -1,5 +1,6 @@
 // Policy's doors: the deciding one (gateway, console, steward) and the operator's, on a root-only unix socket.
 import { z } from 'zod'
+import { AnyJson } from '../json.ts'
 import type { Door } from '@bailiwick/kernel/door'
 import { AccountId, OperationId, ResourceId } from '@bailiwick/kernel/ids'
 import { Denial } from '../problem.ts'
@@ -22,7 +23,7 @@ export const DecideRequest = z.strictObject({
   ...asserted,
   tool: z.string().max(128),
   /** The arguments as received; `idempotency_key` may be among them. */
-  input: z.json(),
+  input: AnyJson,
   /** From the header or `_meta`; the argument wins nothing: two different keys are IDEMPOTENCY_KEY_INVALID. */
   idempotency_key: z.string().max(128).nullable(),
   /** Set when the gateway could not read the request: policy records it and denies. */
@@ -36,7 +37,7 @@ export const DecideReply = z.union([
     permit: SealedPermit,
     rate: Rate,
     /** confirm_action only: the previewed input to send to the steward in place of the caller's. */
-    input: z.json().optional(),
+    input: AnyJson.optional(),
   }),
   z.strictObject({ ok: z.literal(false), denial: Denial, rate: Rate.nullable() }),
 ])
@@ -65,18 +66,18 @@ export const Assessment = z.discriminatedUnion('kind', [
     kind: z.literal('preview'),
     for_tool: z.string(),
     /** What `confirm_action` will send: the input that the bound tool is called with, without preview_token and confirm. */
-    input: z.record(z.string(), z.json()),
+    input: z.record(z.string(), AnyJson),
     resource_kind: z.string(),
     resource_id: ResourceId,
     resource_version: z.number().int(),
-    impact: z.json(),
+    impact: AnyJson,
   }),
   z.strictObject({
     kind: z.literal('approval'),
     reason: z.enum(['critical_dns', 'operator_rule', 'proposal']),
     resource_id: ResourceId,
     resource_version: z.number().int(),
-    impact: z.json(),
+    impact: AnyJson,
   }),
 ])
 export type Assessment = z.infer<typeof Assessment>
@@ -249,7 +250,7 @@ export const adminDoor = {
     permit: {
       kind: 'json',
       callers: ['admin'],
-      input: z.strictObject({ account: AccountId, tool: z.string(), input: z.json(), reason }),
+      input: z.strictObject({ account: AccountId, tool: z.string(), input: AnyJson, reason }),
       output: z.union([
         z.strictObject({ ok: z.literal(true), permit: SealedPermit }),
         z.strictObject({ ok: z.literal(false), denial: Denial }),

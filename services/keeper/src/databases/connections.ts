@@ -71,12 +71,16 @@ export function openConnections(options: {
           throw asConnectError(error)
         })
       let clean = false
+      // The pool listens only to idle sessions; one that the server ends in mid use would otherwise end the process.
+      const ignore = (): void => undefined
+      client.on('error', ignore)
       try {
         const result = await work(client)
         if (role !== SUPERUSER) await client.query('DISCARD ALL')
         clean = true
         return result
       } finally {
+        client.off('error', ignore)
         client.release(!clean)
       }
     },

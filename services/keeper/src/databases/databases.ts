@@ -48,19 +48,27 @@ export async function makePrepared(place: Place, load: () => Promise<void> = asy
 }
 
 /** Last of a creation: the mark is what makes the database count as made. */
-export const markMade = (hands: Hands, place: Place, key: StepKey): Promise<unknown> => {
+export const markMade = (
+  hands: Hands,
+  place: Place,
+  key: StepKey,
+  more: Pick<DatabaseMark, 'recovered_to'> = {},
+): Promise<unknown> => {
   const at = hands.clock.now()
   return place.connections.use('postgres', SUPERUSER, (sql) =>
-    setMark(sql, place.names.database, { verb: key.verb, operation_id: key.operation_id, at, created_at: at }),
+    setMark(sql, place.names.database, { verb: key.verb, operation_id: key.operation_id, at, created_at: at, ...more }),
   )
 }
 
 /** Whether the last change of the database as a whole was this step's. */
-export async function probeMark(hands: Hands, key: StepKey): Promise<{ place: Place; done: boolean } | null> {
+export async function probeMark(
+  hands: Hands,
+  key: StepKey,
+): Promise<{ place: Place; mark: DatabaseMark | null; done: boolean } | null> {
   const place = await findPlace(hands, key.account_id, databaseOf(key))
   if (!place) return null
   const { mark } = await readState(place)
-  return { place, done: mark?.operation_id === key.operation_id && mark.verb === key.verb }
+  return { place, mark, done: mark?.operation_id === key.operation_id && mark.verb === key.verb }
 }
 
 export function createDatabase(hands: Hands): ChangeVerb<ById, { connection: Connection }> {
@@ -262,7 +270,7 @@ async function readTables(sql: Sql): Promise<TableInfo[]> {
   const tables: TableInfo[] = []
   for (const { estimate, ...table } of rows) {
     const counted = await sql.query<{ rows: string }>(
-      `SELECT count(*) AS rows FROM (SELECT FROM public.${quote(table.name)} LIMIT ${COUNTED_ROWS + 1}) some`,
+      `SELECT count(*) AS rows FROM (SELECT FROM public.${quote(table.name)} LIMIT ${COUNTED_ROWS + 1}) counted`,
     )
     const exact = Number(counted.rows[0]!.rows)
     tables.push({ ...table, rows: exact > COUNTED_ROWS ? Math.max(exact, Math.round(estimate)) : exact })

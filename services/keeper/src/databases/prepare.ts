@@ -164,7 +164,7 @@ export async function watchTables(sql: Sql): Promise<void> {
 export async function makeDatabase(sql: Sql, names: DatabaseNames): Promise<void> {
   const { rowCount } = await sql.query('SELECT FROM pg_database WHERE datname = $1', [names.database])
   if (rowCount) return
-  await sql.query(`CREATE DATABASE ${quote(names.database)} TEMPLATE template0 OWNER ${SUPERUSER}`)
+  await sql.query(`CREATE DATABASE ${quote(names.database)} TEMPLATE template0 STRATEGY file_copy OWNER ${SUPERUSER}`)
   // Until it is prepared nobody but the superuser is let in.
   await sql.query(`REVOKE ALL ON DATABASE ${quote(names.database)} FROM PUBLIC`)
 }

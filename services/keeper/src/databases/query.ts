@@ -1,8 +1,7 @@
 // One read query of an agent's own wording, as the reader role: a role that can write nothing, in a read-only transaction, behind a
 // cursor declaration that admits exactly one SELECT, within limits of time, rows and bytes.
-import type { Json } from '@bailiwick/kernel/canonical'
 import { Fault } from '@bailiwick/kernel/result'
-import { Refusal } from '../refusal.ts'
+import { Refusal, type JsonRow } from '../refusal.ts'
 import type { Sql } from './connections.ts'
 import { sqlState } from './errors.ts'
 import { SUPERUSER } from './names.ts'
@@ -12,6 +11,8 @@ import { requirePlace, type Hands } from './step.ts'
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 /** The server's own timeout comes first; this ends a session that evades it. */
 const GRACE_MS = 2_000
+
+type Json = JsonRow[string]
 
 export async function runReadQuery(
   hands: Hands,
@@ -41,7 +42,9 @@ export async function runReadQuery(
       try {
         return await select(sql, input)
       } catch (error) {
-        throw session.ended ? new Refusal('QUERY_REFUSED', 'the query took too long or answered too much') : asQueryError(error)
+        throw session.ended
+          ? new Refusal('QUERY_REFUSED', 'the query took too long or answered too much')
+          : asQueryError(error)
       } finally {
         clearTimeout(timer)
       }
@@ -63,7 +66,10 @@ async function select(
   // The extended protocol takes one statement, and DECLARE CURSOR takes only SELECT or VALUES without data-modifying WITH: no
   // SET, COPY, DO, CALL or second statement can be written after it.
   await sql.query({ text: `DECLARE answer NO SCROLL CURSOR FOR ${text}`, queryMode: 'extended' } as never)
-  const fetched = await sql.query<Json[]>({ text: `FETCH FORWARD ${row_cap + 1} FROM answer`, rowMode: 'array' } as never)
+  const fetched = await sql.query<Json[]>({
+    text: `FETCH FORWARD ${row_cap + 1} FROM answer`,
+    rowMode: 'array',
+  } as never)
   const rows = fetched.rows.slice(0, row_cap)
   return { columns: fetched.fields.map(({ name }) => name), rows, truncated: fetched.rows.length > row_cap }
 }
@@ -92,5 +98,8 @@ function asQueryError(error: unknown): Error {
   }
   if (/^(08|57P|58|XX)/.test(state) || state === '')
     return new Fault('BACKEND_UNAVAILABLE', `server said ${state}`, { cause: error })
-  return new Refusal('QUERY_REFUSED', `the server refused the query (SQLSTATE ${/^\w{5}$/.test(state) ? state : 'unknown'})`)
+  return new Refusal(
+    'QUERY_REFUSED',
+    `the server refused the query (SQLSTATE ${/^\w{5}$/.test(state) ? state : 'unknown'})`,
+  )
 }

@@ -1,21 +1,19 @@
 // Undoes the row changes of one operation from the history, newest first, in one transaction. A row that is not as that
 // operation left it is a conflict; with one conflict nothing is changed. A reversal has a history too and can be reversed.
-import type { Json } from '@bailiwick/kernel/canonical'
-import { canonical } from '@bailiwick/kernel/canonical'
-import { Refusal, type Conflicts } from '../refusal.ts'
+import { Refusal, type Conflicts, type JsonRow } from '../refusal.ts'
 import type { Sql } from './connections.ts'
 import { asRefusal, sqlState } from './errors.ts'
 import { literal, quote } from './names.ts'
 import { changeRows, matchesKey, readShape, typedRow, type TableShape } from './rows.ts'
 import { probeStamp, requirePlace, type ChangeVerb, type Hands } from './step.ts'
 
-type Row = Record<string, Json>
+/** `before` and `after` stay the server's own JSON text: parsed here, 64-bit numbers would lose digits. */
 type Change = {
   table_name: string
   now_named: string | null
-  key: Row | null
-  before: Row | null
-  after: Row | null
+  key: JsonRow | null
+  before: string | null
+  after: string | null
 }
 const CONFLICTS_SHOWN = 50
 
@@ -30,7 +28,7 @@ export function reverseRows(
       return changeRows(place, key, async (sql) => {
         // The table by its identity, not its name: renamed in between it is still the same; dropped or in the trash it is null.
         const { rows } = await sql.query<Change>(
-          `SELECT h.table_name, c.relname AS now_named, h.key, h.before, h.after FROM bailiwick.history h
+          `SELECT h.table_name, c.relname AS now_named, h.key, h.before::text AS before, h.after::text AS after FROM bailiwick.history h
             LEFT JOIN pg_class c ON c.oid = h.relation AND c.relnamespace = 'public'::regnamespace
             WHERE h.operation_id = $1 ORDER BY h.id DESC`,
           [of_operation],
@@ -60,48 +58,81 @@ const asUndoConflict = (error: unknown): Error =>
     ? new Refusal('UNDO_CONFLICT', 'rows made or changed since stand against it; nothing was undone')
     : asRefusal(error)
 
+/**
+ * A cascade is recorded after what caused it, so its rows can often be put back only after their parents. What cannot be
+ * reversed yet is tried again after the rest, each row's own changes always newest first, until a pass achieves nothing.
+ */
 async function reverseAll(sql: Sql, changes: readonly Change[]): Promise<Conflicts> {
   const shapes = new Map<string, TableShape>()
-  const conflicts: Conflicts = []
-  const inConflict = new Set<string>()
-  for (const change of changes) {
-    const row = `${change.table_name} ${canonical(change.key ?? change.after ?? change.before)}`
-    if (inConflict.has(row)) continue
-    const shape =
-      change.now_named === null
-        ? null
-        : (shapes.get(change.now_named) ?? (await readShape(sql, change.now_named)))
-    if (shape) shapes.set(shape.table, shape)
-    const why = shape ? await reverseOne(sql, shape, change) : 'the table is gone'
-    if (why === null) continue
-    inConflict.add(row)
-    conflicts.push({ table: change.table_name, key: change.key, expected: change.after, why })
+  const shapeOf = async (table: string): Promise<TableShape> => {
+    const shape = shapes.get(table) ?? (await readShape(sql, table))
+    shapes.set(table, shape)
+    return shape
   }
-  return conflicts
+  let pending = changes
+  for (;;) {
+    const postponed: Change[] = []
+    const conflicts: Conflicts = []
+    const blocked = new Set<string>()
+    for (const change of pending) {
+      const shape = change.now_named === null ? null : await shapeOf(change.now_named)
+      const rows = rowsOf(change, shape)
+      const waits = rows.some((row) => blocked.has(row))
+      const why = waits ? null : shape ? await reverseOne(sql, shape, change) : 'the table is gone'
+      if (!waits && why === null) continue
+      postponed.push(change)
+      for (const row of rows) blocked.add(row)
+      if (why !== null) conflicts.push(asConflict(change, why))
+    }
+    if (postponed.length === 0 || postponed.length === pending.length) return conflicts
+    pending = postponed
+  }
+}
+
+const asConflict = ({ table_name, key, after }: Change, why: string): Conflicts[number] => ({
+  table: table_name,
+  key,
+  expected: after === null ? null : (JSON.parse(after) as Conflicts[number]),
+  why,
+})
+
+/** The row under its key before and after the change. */
+function rowsOf({ table_name, before, after }: Change, shape: TableShape | null): string[] {
+  const images = [before, after].filter((image) => image !== null)
+  return images.map((image) => {
+    const row = JSON.parse(image) as Record<string, unknown>
+    const key = shape && shape.key.length > 0 ? shape.key.map((name) => row[name]) : row
+    return `${table_name} ${JSON.stringify(key)}`
+  })
 }
 
 /** Null when reversed, else why not. */
 async function reverseOne(sql: Sql, shape: TableShape, change: Change): Promise<string | null> {
   const { before, after } = change
   const table = `public.${quote(shape.table)}`
-  if (after && !(await isStill(sql, shape, after))) return 'the row is not as the operation left it'
-  if (!after && before && shape.key.length > 0 && (await exists(sql, shape, before)))
-    return 'a row with this key exists again'
-  const missing = before && Object.keys(before).find((name) => !shape.columns.has(name))
-  if (missing) return 'the table has lost a column'
+  const hasKey = shape.key.length > 0
+  // A row that is as it was before needs nothing: a cascade of what was just reversed has brought it back already.
+  if (after !== null && !(await isStill(sql, shape, after))) {
+    const isBack = before === null ? hasKey && !(await exists(sql, shape, after)) : await isStill(sql, shape, before)
+    return isBack ? null : 'the row is not as the operation left it'
+  }
+  if (after === null && before !== null && hasKey && (await exists(sql, shape, before)))
+    return (await isStill(sql, shape, before)) ? null : 'a row with this key exists again'
+  const columns = before === null ? [] : Object.keys(JSON.parse(before) as object)
+  if (columns.some((name) => !shape.columns.has(name))) return 'the table has lost a column'
   await sql.query('SAVEPOINT change')
   try {
     if (!before) {
-      await sql.query(`DELETE FROM ${table} t WHERE ${matches(shape, 1)}`, [JSON.stringify(after)])
+      await sql.query(`DELETE FROM ${table} t WHERE ${matches(shape, 1)}`, [after])
     } else {
-      const columns = await writableColumns(sql, shape.table, Object.keys(before))
-      const names = columns.map(quote).join(', ')
-      const values = columns.map((name) => `v.${quote(name)}`).join(', ')
+      const writable = await writableColumns(sql, shape.table, columns, after !== null)
+      const names = writable.map(quote).join(', ')
+      const values = writable.map((name) => `v.${quote(name)}`).join(', ')
       await sql.query(
         after
           ? `UPDATE ${table} t SET (${names}) = (SELECT ${values} FROM ${typedRow(shape.table, 1)} v) WHERE ${matches(shape, 2)}`
           : `INSERT INTO ${table} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${typedRow(shape.table, 1)} v`,
-        after ? [JSON.stringify(before), JSON.stringify(after)] : [JSON.stringify(before)],
+        after ? [before, after] : [before],
       )
     }
     await sql.query('RELEASE SAVEPOINT change')
@@ -119,27 +150,27 @@ const matches = (shape: TableShape, parameter: number): string =>
     ? matchesKey(shape, parameter)
     : `t.ctid = (SELECT s.ctid FROM public.${quote(shape.table)} s WHERE to_jsonb(s) = $${parameter}::text::jsonb LIMIT 1)`
 
-async function isStill(sql: Sql, shape: TableShape, after: Row): Promise<boolean> {
+async function isStill(sql: Sql, shape: TableShape, image: string): Promise<boolean> {
   const { rowCount } = await sql.query(
     `SELECT FROM public.${quote(shape.table)} t WHERE ${matches(shape, 1)} AND to_jsonb(t) = $1::text::jsonb FOR UPDATE`,
-    [JSON.stringify(after)],
+    [image],
   )
   return rowCount === 1
 }
 
-async function exists(sql: Sql, shape: TableShape, row: Row): Promise<boolean> {
+async function exists(sql: Sql, shape: TableShape, row: string): Promise<boolean> {
   const { rowCount } = await sql.query(`SELECT FROM public.${quote(shape.table)} t WHERE ${matchesKey(shape, 1)}`, [
-    JSON.stringify(row),
+    row,
   ])
   return (rowCount ?? 0) > 0
 }
 
-/** Generated columns follow by themselves; an identity column can only be given, not updated, so it is left where it is equal. */
-async function writableColumns(sql: Sql, table: string, names: readonly string[]): Promise<string[]> {
+/** Generated columns follow by themselves; an identity column can be given but never updated. */
+async function writableColumns(sql: Sql, table: string, names: readonly string[], update: boolean): Promise<string[]> {
   const { rows } = await sql.query<{ attname: string }>(
     `SELECT attname FROM pg_attribute WHERE attrelid = ${literal(`public.${quote(table)}`)}::regclass
-      AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname = ANY ($1)`,
-    [names],
+      AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname = ANY ($1) AND NOT ($2 AND attidentity = 'a')`,
+    [names, update],
   )
   return rows.map(({ attname }) => attname)
 }

@@ -2,14 +2,14 @@
 // checks that a handed-out password made run with the rights of whoever changes the row.
 import type { KeyValues, RowValues } from '@bailiwick/contracts/tables'
 import type { Json } from '@bailiwick/kernel/canonical'
-import { Refusal } from '../refusal.ts'
+import { Refusal, type JsonRow } from '../refusal.ts'
 import type { Sql } from './connections.ts'
 import { asRefusal } from './errors.ts'
 import { quote, SUPERUSER } from './names.ts'
 import { probeStamp, requirePlace, stamped, type ChangeVerb, type Hands, type Place } from './step.ts'
 
 type ByTable = { account_id: string; database_id: string; table: string }
-type Row = Record<string, Json>
+type Row = JsonRow
 
 export type TableShape = { table: string; columns: ReadonlySet<string>; key: readonly string[] }
 

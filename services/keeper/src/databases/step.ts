@@ -4,6 +4,7 @@ import type { Json } from '@bailiwick/kernel/canonical'
 import type { Clock } from '@bailiwick/kernel/clock'
 import type { Client } from '@bailiwick/kernel/door'
 import type { Logger } from '@bailiwick/kernel/logger'
+import type { RunAs } from '@bailiwick/kernel/postgres-cluster'
 import type { vaultDoor } from '@bailiwick/contracts/doors/vault'
 import type { Cluster, Clusters } from '../clusters.ts'
 import type { Probed, StepKey } from '../operations.ts'
@@ -17,6 +18,8 @@ export type Hands = {
   readonly vault: Client<typeof vaultDoor>
   /** For dumps and recoveries in the making; nothing in it outlives the verb that made it. */
   readonly scratchDir: string
+  /** The user that runs the clusters; null: our own. */
+  readonly runAs: RunAs | null
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -49,6 +52,8 @@ export type DatabaseMark = {
   operation_id: string
   at: number
   created_at: number
+  /** Of a database that was made from another's past: the moment that it shows. */
+  recovered_to?: number
 }
 
 export type DatabaseState = {
@@ -83,10 +88,10 @@ export async function stamped<O extends Json>(
     try {
       // The name lets `probeStamp` find, and end, a session whose commit we did not hear about.
       await sql.query(`BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'`)
-      await sql.query(
-        `SELECT set_config('application_name', $1, true), set_config('bailiwick.operation', $2, true)`,
-        [sessionName(key), key.operation_id],
-      )
+      await sql.query(`SELECT set_config('application_name', $1, true), set_config('bailiwick.operation', $2, true)`, [
+        sessionName(key),
+        key.operation_id,
+      ])
       const result = await work(sql)
       await sql.query(
         'INSERT INTO bailiwick.operations (operation_id, verb, target, result) VALUES ($1, $2, $3, $4::jsonb)',

@@ -1,10 +1,11 @@
 // A zone as a whole: taken out of PowerDNS, put back under another name, compared. Snapshots in the vault are images.
 // Trusted: an image read back from the vault, because its hash is in the keeper's own record of the quarantine.
 import { z } from 'zod'
-import { canonical, type Json } from '@bailiwick/kernel/canonical'
+import { canonical } from '@bailiwick/kernel/canonical'
 import { Fault } from '@bailiwick/kernel/result'
 import { toAbsolute, toRelative } from './names.ts'
 import { PdnsAttributes, PdnsKey, PdnsMetadata, PdnsSet, type PowerDns } from './powerdns.ts'
+import { spellAaaa } from './record-sets.ts'
 import { readStamp, stampComments, type Stamp } from './stamp.ts'
 
 export const ZoneImage = z.strictObject({
@@ -53,7 +54,12 @@ export async function exportImage(powerDns: PowerDns, apex: string, place: Place
       zone.rrsets.map((set) => ({
         ...set,
         name: toRelative(set.name, apex),
-        records: order(set.records, ({ content }) => content),
+        records: order(
+          set.records.map((record) =>
+            set.type === 'AAAA' ? { ...record, content: spellAaaa(record.content) } : record,
+          ),
+          ({ content }) => content,
+        ),
         comments: order(set.comments, ({ account, content }) => `${account} ${content}`),
       })),
       ({ name, type }) => `${name} ${type}`,
@@ -78,7 +84,7 @@ export function comparable(image: ZoneImage): string {
       : set,
   )
   const keys = image.keys.map((key) => ({ ...key, privatekey: key.privatekey.trim() }))
-  return canonical({ attributes: image.attributes, sets, metadata: image.metadata, keys } as Json)
+  return canonical({ attributes: image.attributes, sets, metadata: image.metadata, keys })
 }
 const withoutSerial = (soa: string): string =>
   soa

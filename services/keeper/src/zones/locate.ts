@@ -2,6 +2,7 @@
 import { publishedApex, stagedApex } from './names.ts'
 import type { PdnsZone, PowerDns } from './powerdns.ts'
 import { readStamp, type Stamp } from './stamp.ts'
+import type { Trash, TrashRecord } from './trash.ts'
 
 export type ZoneAddress = { readonly account_id: string; readonly zone_id: string; readonly name: string }
 export type Live = {
@@ -41,4 +42,10 @@ async function look(
   // account, which holds nothing and stands in the way. One with records but without our mark is not ours to touch.
   if (!stamp) return zone.rrsets.length === 0 ? [{ state, apex, zone, stamp: null }] : []
   return stamp.zoneId === zone_id ? [{ state, apex, zone, stamp }] : []
+}
+
+/** The keeper's record of this zone's quarantine, if it is this account's zone of that name. */
+export async function trashOf(trash: Trash, address: ZoneAddress): Promise<TrashRecord | null> {
+  const record = await trash.read(address.zone_id)
+  return record?.account_id === address.account_id && record.name === address.name ? record : null
 }

@@ -8,19 +8,21 @@ import type { PdnsChange, PdnsSet } from './powerdns.ts'
 const keyOf = (set: { name: string; type: string }): string => `${set.name} ${set.type}`
 const byKey = (a: RecordSet, b: RecordSet): number => (keyOf(a) < keyOf(b) ? -1 : 1)
 
-/** The one spelling of a value that is stored and compared; PowerDNS keeps the rest of AAAA's spellings as they come. */
+/** PowerDNS returns IPv4-mapped addresses with dots and refuses to take them so; this spelling goes both ways. */
+export const spellAaaa = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1)
+
+/** The one spelling of a value that is stored and compared. */
 function canonicalValue(type: RecordType, value: string): string {
   const parsed = parseRecordValue(type, value)
   if (parsed === null) throw new Refusal('INPUT_INVALID', `not a value of type ${type}`)
-  return type === 'AAAA' ? new URL(`http://[${parsed}]`).hostname.slice(1, -1) : parsed
+  return type === 'AAAA' ? spellAaaa(parsed) : parsed
 }
 
 const toContent = (type: RecordType, value: string): string => (type === 'TXT' ? quoteTxt(value) : value)
 
 function fromContent(type: RecordType, content: string): string {
   if (type === 'TXT') return unquoteTxt(content)
-  // PowerDNS writes non-ASCII bytes of a CAA value as \DDD.
-  if (type === 'CAA') return content.replace(/"(.*)"$/s, (quoted) => `"${unquoteTxt(quoted)}"`)
+  if (type === 'AAAA') return spellAaaa(content)
   return parseRecordValue(type, content) ?? content
 }
 

@@ -3,6 +3,7 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { z } from 'zod'
 import { AccountId, idHex, OperationId, ResourceId } from '@bailiwick/kernel/ids'
+import type { Logger } from '@bailiwick/kernel/logger'
 
 const TrashRecord = z.strictObject({
   account_id: AccountId,
@@ -29,13 +30,17 @@ export type Trash = {
   list(): Promise<TrashRecord[]>
 }
 
-export function createTrash(stateDir: string): Trash {
+export function createTrash(stateDir: string, logger: Logger): Trash {
   const folder = `${stateDir}/zones-quarantined`
   const fileOf = (zoneId: string): string => `${folder}/${idHex(ResourceId.parse(zoneId))}.json`
 
   const syncFolder = async (path: string): Promise<void> => {
     const handle = await open(path, 'r')
-    await handle.sync().finally(() => handle.close())
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
   }
   const readIn = async (file: string): Promise<TrashRecord | null> => {
     try {
@@ -74,7 +79,11 @@ export function createTrash(stateDir: string): Trash {
       })
       const records: TrashRecord[] = []
       for (const file of files.filter((file) => file.endsWith('.json')).sort()) {
-        const record = await readIn(`${folder}/${file}`)
+        // A damaged record keeps its zone out of the reaper's reach, and nothing else.
+        const record = await readIn(`${folder}/${file}`).catch((error: unknown) => {
+          logger.error('zone_trash_record_damaged', { file }, error)
+          return null
+        })
         if (record) records.push(record)
       }
       return records

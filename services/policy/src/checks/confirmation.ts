@@ -34,7 +34,11 @@ const missing = (previewTool: string | null): Denial =>
   deny('PREVIEW_TOKEN_MISSING', previewTool === null ? {} : { next: `Call ${previewTool} and show its impact.` })
 
 /** Whose is it? */
-export function checkPreviewOwner(found: FoundPreview, principal: string, previewTool: string | null): Verdict<Preview> {
+export function checkPreviewOwner(
+  found: FoundPreview,
+  principal: string,
+  previewTool: string | null,
+): Verdict<Preview> {
   if (found === 'absent') return err(missing(previewTool))
   if (found === 'elsewhere') return err(deny('PREVIEW_TOKEN_OWNERSHIP_MISMATCH', { why: 'of another account' }))
   if (found.principal !== principal)

@@ -24,7 +24,8 @@ function faultsOf(tool: CatalogTool, catalog: LoadedCatalog): string[] {
   if (tool.scopes.length > 0 && !tool.scopes.some((scope) => carries(scope, tool.risk)))
     faults.push(`is ${tool.risk}, but none of its scopes is for that`)
   const ownEffect = tool.name !== UNDO && tool.name !== CONFIRM
-  if (ownEffect && tool.risk !== 'read' && tool.effect === 'read') faults.push('changes something, but declares a reading effect')
+  if (ownEffect && tool.risk !== 'read' && tool.effect === 'read')
+    faults.push('changes something, but declares a reading effect')
   if (tool.risk === 'read' && tool.effect !== 'read') faults.push('reads, but declares a changing effect')
   if (tool.risk === 'destructive' && tool.name !== CONFIRM) {
     const preview = tool.confirms ? catalog.tools.get(tool.confirms.preview_tool) : undefined

@@ -18,7 +18,8 @@ export function checkScopes<C extends { readonly need: Need }>(
 ): Verdict<C & Scoped> {
   const { all, or } = current.need
   // No scopes, no calls: a tool that needs none of its own still needs a token that was given something.
-  const meets = all.length === 0 ? scopes.some((scope) => scope.includes(':')) : all.every((one) => scopes.includes(one))
+  const meets =
+    all.length === 0 ? scopes.some((scope) => scope.includes(':')) : all.every((one) => scopes.includes(one))
   if (meets || (or !== null && scopes.includes(or))) return ok(current as C & Scoped)
   return err(deny('INSUFFICIENT_SCOPE', { required_scopes: [...all] }))
 }

@@ -1,5 +1,10 @@
 // Every tool, one line each. The catalog, the gateway's tool list and the docs come from here.
 import type { Tool } from '../define-tool.ts'
+import confirmAction from './all/confirm_action.ts'
+import getOperation from './all/get_operation.ts'
+import listTrash from './all/list_trash.ts'
+import previewUndo from './all/preview_undo.ts'
+import undo from './all/undo.ts'
 import getProfile from './profile/get_profile.ts'
 import listMyActivity from './profile/list_my_activity.ts'
 import whoami from './profile/whoami.ts'
@@ -34,6 +39,11 @@ import restoreDnsVersion from './dns/restore_dns_version.ts'
 import setDnsRecords from './dns/set_dns_records.ts'
 
 export const tools: readonly Tool[] = [
+  confirmAction,
+  getOperation,
+  listTrash,
+  previewUndo,
+  undo,
   getProfile,
   listMyActivity,
   whoami,

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { ColumnSpec, Identifier } from '@bailiwick/contracts/tables'
 import { deny } from '@bailiwick/contracts/problem'
-import { hashJson, type Json } from '@bailiwick/kernel/canonical'
+import { hashJson } from '@bailiwick/kernel/canonical'
 import type { ToolContext } from '../../context.ts'
 import { defineTool, exact } from '../../define-tool.ts'
 import { DatabaseId, KIND } from './shape.ts'
@@ -36,7 +36,7 @@ async function capture({ keeper }: ToolContext, input: z.output<typeof Input>): 
     after: null,
     limit: 1,
   })
-  return { exists: true, structure: hashJson(structure as Json), empty: first.rows.length === 0 }
+  return { exists: true, structure: hashJson(structure), empty: first.rows.length === 0 }
 }
 
 const Output = z.strictObject({ table: z.string() })

@@ -9,8 +9,9 @@ const Input = z.strictObject({ database_id: DatabaseId, limits: Limits })
 type LimitsState = { limits: z.output<typeof Limits> | null }
 
 async function capture({ keeper }: ToolContext, { database_id }: z.output<typeof Input>): Promise<LimitsState> {
-  const { limits } = await keeper.describe_database({ database_id })
-  return { limits }
+  const { state, limits } = await keeper.describe_database({ database_id })
+  // In the trash it has limits too; null makes an undo conflict there.
+  return { limits: state === 'active' ? limits : null }
 }
 
 const Output = z.strictObject({ limits: Limits })

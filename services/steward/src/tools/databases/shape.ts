@@ -40,6 +40,9 @@ export async function issueLogin({ keeper }: ToolContext, databaseId: ResourceId
  */
 export type DatabaseState = { exists: false } | { exists: true; name: string; rows_by_table: Record<string, number> }
 
+/** The keeper counts so far exactly; beyond it answers with an estimate, which moves by itself. */
+const COUNTED_ROWS = 50_000
+
 export async function databaseState(context: ToolContext, databaseId: ResourceId): Promise<DatabaseState> {
   const { state, tables } = await context.keeper.describe_database({ database_id: databaseId })
   if (state !== 'active') return { exists: false }
@@ -47,7 +50,7 @@ export async function databaseState(context: ToolContext, databaseId: ResourceId
   return {
     exists: true,
     name,
-    rows_by_table: Object.fromEntries(tables.map(({ name, rows }) => [name, rows])),
+    rows_by_table: Object.fromEntries(tables.map(({ name, rows }) => [name, Math.min(rows, COUNTED_ROWS)])),
   }
 }
 
@@ -66,8 +69,9 @@ export async function setDatabaseExists(context: ToolContext, databaseId: Resour
 }
 
 async function freeName({ resources }: ToolContext, name: string, databaseId: ResourceId): Promise<string> {
+  const beside = `${name.replace(/-restored(-\d+)?$/, '')}-restored`
   for (let n = 0; ; n += 1) {
-    const candidate = n === 0 ? name : n === 1 ? `${name}-restored` : `${name}-restored-${n}`
+    const candidate = n === 0 ? name : n === 1 ? beside : `${beside}-${n}`
     const holder = await resources.findByName(KIND, candidate)
     if (!holder || holder.id === databaseId) return candidate
   }
@@ -102,7 +106,7 @@ export async function rowsState(
       after: null,
       limit: KEYS_PER_READ,
     })
-    for (const row of rows) found.set(canonical(keyOf(row, primary_key)), hashJson(row as Json))
+    for (const row of rows) found.set(canonical(keyOf(row, primary_key)), hashJson(row))
   }
   return { sha256_by_key: Object.fromEntries(found) }
 }

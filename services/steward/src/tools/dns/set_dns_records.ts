@@ -31,7 +31,8 @@ const Input = z
       .max(50)
       .describe('All values of the set. TXT as plain text without quotes; MX as `10 mail.example.com`.'),
   })
-  .superRefine(({ domain_id: _, ...set }, context) => {
+  .superRefine(({ name, type, ttl_seconds, records }, context) => {
+    const set = { name, type, ttl_seconds, records }
     for (const { path, message } of RecordSet.safeParse(set).error?.issues ?? [])
       context.addIssue({ code: 'custom', path, message })
     if (set.type === 'CNAME' && set.name === '@')

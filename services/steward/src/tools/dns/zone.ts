@@ -71,7 +71,7 @@ export async function writeSets(context: ToolContext, domainId: ResourceId, sets
   const { name } = await context.resources.get(domainId)
   await context.keeper.replace_record_sets({ zone_id: domainId, name, record_sets: [...sets] })
   const { record_sets } = await readZone(context, domainId)
-  context.zones.record(domainId, record_sets as Json)
+  context.zones.record(domainId, record_sets)
 }
 
 /** For touchesCritical: the zone as it is against the zone with `changes`. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { ZoneName, type RecordSet } from '@bailiwick/contracts/dns'
 import { deny } from '@bailiwick/contracts/problem'
 import { sha256Hex } from '@bailiwick/kernel/canonical'
-import { ResourceId } from '@bailiwick/kernel/ids'
+import type { ResourceId } from '@bailiwick/kernel/ids'
 import type { ToolContext } from '../../context.ts'
 import { criticalTouched } from '../dns/critical.ts'
 import { DOMAIN, domainData, readZone, setsState } from '../dns/zone.ts'
@@ -12,11 +12,18 @@ import { DOMAIN, domainData, readZone, setsState } from '../dns/zone.ts'
 /** Names that no registry gives out (RFC 6761, RFC 7686). Staged zones live under `invalid`: one of that name would stand in for another account's. */
 const SPECIAL_USE = /(^|\.)(invalid|localhost|local|onion|\d+)$/
 
+/** Read as a URL would be, `a.com/b` and `a%2ecom` become other names: what is none in a domain name is refused first. */
+const FOREIGN = /[^a-z0-9._\-\u0080-\u{10ffff}]/iu
+const normalize = (text: string): string => {
+  const name = text.trim().normalize('NFKC').replace(/\.$/, '')
+  return FOREIGN.test(name) ? '' : domainToASCII(name)
+}
+
 /** Unicode names become punycode, upper case lower, the final dot goes. */
 export const DomainName = z
   .string()
   .max(253)
-  .overwrite((text) => domainToASCII(text.trim().replace(/\.$/, '')))
+  .overwrite(normalize)
   .refine((name) => ZoneName.safeParse(name).success && !SPECIAL_USE.test(name), 'not a domain name')
   .describe('Such as example.com. Names in other scripts are stored as punycode.')
 

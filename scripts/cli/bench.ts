@@ -1,0 +1,269 @@
+// `./bailiwick bench`: what a call costs, step by step, with everything on, against the budgets of call.md.
+import { randomUUID } from 'node:crypto'
+import https from 'node:https'
+import { readFileSync } from 'node:fs'
+import type { AccountId } from '@bailiwick/kernel/ids'
+import { auditDoor } from '@bailiwick/contracts/doors/audit'
+import { policyDoor } from '@bailiwick/contracts/doors/policy'
+import { stewardDoor } from '@bailiwick/contracts/doors/steward'
+import { PRESETS } from '@bailiwick/contracts/scopes'
+import { readArrowKey } from '@bailiwick/kernel/config'
+import { connectDoor } from '@bailiwick/kernel/door'
+import { inState, type Layout } from '../embedded/layout.ts'
+import type { Admin } from './admin-client.ts'
+import { readCpu } from './bench-cpu.ts'
+import { runLoad, type Call, type Load } from './bench-load.ts'
+import { table } from './command.ts'
+
+export type BenchOptions = {
+  layout: Layout
+  admin: Admin
+  /** Name -> pid of the running parts. */
+  pids: ReadonlyMap<string, number>
+  print: (line: string) => void
+  secondsPerRun?: number
+}
+
+const ACCOUNTS = 8
+const CLIENTS = [1, 8, 32] as const
+/** Below the window of 60 calls in 60 s: the guards are on. */
+const CALLS_PER_TOKEN = 55
+const EXPECTED_CALLS_PER_SECOND = 900
+
+type Owner = { account: AccountId; domainId: string; tokens: { token: string; left: number }[] }
+
+export async function runBench({ layout, admin, pids, print, secondsPerRun = 6 }: BenchOptions): Promise<void> {
+  const caFile = inState.caCertificate(layout.state)
+  const origin = layout.publicUrl
+  print(`preparing ${ACCOUNTS} accounts …`)
+  const owners: Owner[] = []
+  for (let at = 0; at < ACCOUNTS; at += 1) owners.push(await makeOwner(admin, origin, caFile, at))
+
+  const stock = async (calls: number): Promise<void> => {
+    const wanted = Math.ceil(calls / ACCOUNTS / CALLS_PER_TOKEN) + 1
+    for (const owner of owners) {
+      owner.tokens = []
+      const fresh = Array.from({ length: wanted }, () =>
+        admin.tokens_create({ account: owner.account, name: 'bench', scopes: [...PRESETS.admin] }),
+      )
+      for (const { token } of await Promise.all(fresh)) owner.tokens.push({ token, left: CALLS_PER_TOKEN })
+    }
+  }
+  const take = (client: number, make: (owner: Owner) => Omit<Call, 'token'>): Call | null => {
+    const owner = owners[client % ACCOUNTS]!
+    while (owner.tokens[0] && owner.tokens[0].left === 0) owner.tokens.shift()
+    const current = owner.tokens[0]
+    if (!current) return null
+    current.left -= 1
+    return { token: current.token, ...make(owner) }
+  }
+
+  const kinds = [
+    {
+      name: 'read (list_domains)',
+      expected: EXPECTED_CALLS_PER_SECOND,
+      make: () => ({ tool: 'list_domains', input: {} }),
+    },
+    {
+      name: 'write (set_dns_records)',
+      expected: EXPECTED_CALLS_PER_SECOND / 3,
+      // A name of its own per call: two changes of one record set would wait for each other.
+      make: ({ domainId }: Owner) => ({
+        tool: 'set_dns_records',
+        input: {
+          domain_id: domainId,
+          name: `h${Math.floor(Math.random() * 20)}`,
+          type: 'A',
+          ttl_seconds: 300,
+          records: [`192.0.2.${1 + Math.floor(Math.random() * 250)}`],
+        },
+      }),
+    },
+  ] as const
+  for (const kind of kinds) {
+    print(`\n${kind.name}, ${secondsPerRun} s each; load generator on the same cores`)
+    const rows: string[][] = [
+      ['clients', 'calls/s', 'p50 ms', 'p95 ms', 'p99 ms', 'refused', 'generator CPU ms/call', 'parts CPU ms/call'],
+    ]
+    for (const clients of CLIENTS) {
+      await stock(kind.expected * secondsPerRun)
+      const before = readCpu(pids)
+      const load = await runLoad({
+        origin,
+        caFile,
+        clients,
+        seconds: secondsPerRun,
+        next: (client) => take(client, kind.make),
+      })
+      rows.push(row(clients, load, before, readCpu(pids)))
+    }
+    for (const line of table(rows)) print(`  ${line}`)
+  }
+  await stock(CALLS_PER_TOKEN * ACCOUNTS)
+  await measureSteps({ layout, print, caFile, origin, take })
+}
+
+function row(clients: number, load: Load, before: Map<string, number>, after: Map<string, number>): string[] {
+  const parts = [...after]
+    .map(([name, ms]) => ({ name, ms: (ms - (before.get(name) ?? 0)) / load.calls }))
+    .filter(({ ms }) => ms >= 0.005)
+  const total = parts.reduce((sum, { ms }) => sum + ms, 0)
+  const detail = parts
+    .sort((a, b) => b.ms - a.ms)
+    .map(({ name, ms }) => `${name} ${ms.toFixed(2)}`)
+    .join(', ')
+  return [
+    String(clients),
+    (load.calls / load.seconds).toFixed(0),
+    load.p50.toFixed(1),
+    load.p95.toFixed(1),
+    load.p99.toFixed(1),
+    String(load.refused),
+    (load.generatorCpuMs / load.calls).toFixed(2),
+    `${total.toFixed(2)} (${detail})`,
+  ]
+}
+
+async function makeOwner(admin: Admin, origin: string, caFile: string, at: number): Promise<Owner> {
+  const { id } = await admin.accounts_create({ name: `bench-${Date.now()}-${at}`, time_zone: 'UTC' })
+  await admin.accounts_tier({ account: id, tier: 'full', reason: 'bench' })
+  const { token } = await admin.tokens_create({ account: id, name: 'bench', scopes: [...PRESETS.admin] })
+  const made = await ask(origin, caFile, token, 'add_domain', { name: `bench-${randomUUID()}.example` })
+  return { account: id, domainId: String(made['domain_id']), tokens: [] }
+}
+
+function ask(
+  origin: string,
+  caFile: string,
+  token: string,
+  tool: string,
+  input: unknown,
+): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    const request = https.request(
+      `${origin}/api/v1/tools/${tool}`,
+      {
+        method: 'POST',
+        ca: readFileSync(caFile),
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      },
+      (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
+        response.on('end', () =>
+          response.statusCode === 200
+            ? resolve(JSON.parse(text) as Record<string, unknown>)
+            : reject(new Error(`${tool}: ${response.statusCode} ${text}`)),
+        )
+      },
+    )
+    request.on('error', reject)
+    request.end(JSON.stringify(input))
+  })
+}
+
+const STEP_CALLS = 200
+
+/** One step at a time, one client, over its own door with its own key. */
+async function measureSteps(options: {
+  layout: Layout
+  print: (line: string) => void
+  caFile: string
+  origin: string
+  take: (client: number, make: (owner: Owner) => Omit<Call, 'token'>) => Call | null
+}): Promise<void> {
+  const { layout, print, caFile, origin, take } = options
+  const keys = inState.keys(layout.state)
+  const url = (port: number): string => `http://127.0.0.1:${port}`
+  const policy = connectDoor({
+    door: policyDoor,
+    url: url(layout.ports.policy),
+    caller: 'gateway',
+    key: readArrowKey(keys, 'gateway', 'policy'),
+  })
+  const steward = connectDoor({
+    door: stewardDoor,
+    url: url(layout.ports.steward),
+    caller: 'gateway',
+    key: readArrowKey(keys, 'gateway', 'steward'),
+  })
+  const audit = connectDoor({
+    door: auditDoor,
+    url: url(layout.ports.audit),
+    caller: 'steward',
+    key: readArrowKey(keys, 'steward', 'audit'),
+  })
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: readFileSync(caFile) })
+  const get = (address: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      https.get(address, { agent }, (response) => response.resume().on('end', resolve)).on('error', reject)
+    })
+
+  const decided: { permit: Parameters<typeof steward.execute>[0]['permit'] }[] = []
+  const decideOnce = async (client: number): Promise<void> => {
+    const call = take(client, () => ({ tool: 'list_domains', input: {} }))
+    if (!call) throw new Error('no token left')
+    const reply = await policy.decide({
+      credential: call.token,
+      door: 'rest',
+      address: '127.0.0.1',
+      agent: 'bench',
+      request_id: randomUUID(),
+      tool: call.tool,
+      input: {},
+      idempotency_key: null,
+    })
+    if (!reply.ok) throw new Error(reply.denial.code)
+    decided.push({ permit: reply.permit })
+  }
+  const steps: { name: string; budget: number | null; run: (at: number) => Promise<unknown> }[] = [
+    { name: 'edge and gateway, a static answer', budget: null, run: () => get(`${origin}/.well-known/mcp.json`) },
+    { name: 'decide (policy)', budget: 0.25, run: decideOnce },
+    {
+      name: 'execute a read (steward, with its append)',
+      budget: 0.5,
+      run: (at) => steward.execute({ permit: decided[at]!.permit, input: {} }),
+    },
+    {
+      name: 'append (audit, fsynced)',
+      budget: 0.15,
+      run: () =>
+        audit.append({
+          kind: 'call',
+          account: null,
+          door: 'internal',
+          tool: 'bench',
+          risk: null,
+          decision: null,
+          policy_hash: null,
+          catalog_hash: null,
+          status: null,
+          code: null,
+          operation_id: null,
+          request_id: null,
+          duration_ms: null,
+          personal: { agent: 'bench' },
+        }),
+    },
+  ]
+  const rows = [['step, one client, wall', 'budget CPU ms', 'p50 ms', 'p99 ms']]
+  for (const step of steps) {
+    const took: number[] = []
+    for (let at = 0; at < STEP_CALLS; at += 1) {
+      const started = performance.now()
+      await step.run(at)
+      took.push(performance.now() - started)
+    }
+    took.sort((a, b) => a - b)
+    rows.push([
+      step.name,
+      step.budget === null ? '-' : step.budget.toFixed(2),
+      took[STEP_CALLS / 2]!.toFixed(2),
+      took[Math.floor(STEP_CALLS * 0.99)]!.toFixed(2),
+    ])
+  }
+  print('\nsteps (budgets are CPU; wall time holds the hop and the disk as well)')
+  for (const line of table(rows)) print(`  ${line}`)
+  agent.destroy()
+  for (const door of [policy, steward, audit]) door.close()
+}

@@ -1,0 +1,424 @@
+// The real nginx with the real template and a certificate of the test's own, as a numeric user, before a gateway that records.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import tls from 'node:tls'
+import { runToEnd } from '@bailiwick/kernel/postgres-cluster'
+import { TOKEN } from './gateway.ts'
+
+type Seen = { method: string; url: string; headers: http.IncomingHttpHeaders; body: string }
+
+const folder = mkdtempSync(`${tmpdir()}/bailiwick-edge-`)
+const user = process.getuid!() === 0 ? 61_901 : null
+const seen: Seen[] = []
+let upstream: http.Server
+let nginx: ChildProcess
+let ports: { https: number; http: number; gateway: number }
+let ca: string
+let answer: (response: http.ServerResponse) => void
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+async function startNginx(state: string, edit: (text: string) => string = (text) => text): Promise<ChildProcess> {
+  mkdirSync(state)
+  const template = readFileSync(new URL('../../../nginx/nginx.conf.template', import.meta.url), 'utf8')
+  const values: Record<string, string | number> = {
+    STATE: state,
+    TLS: `${folder}/tls`,
+    ADDRESS: '127.0.0.1',
+    HTTPS_PORT: ports.https,
+    HTTP_PORT: ports.http,
+    GATEWAY: `127.0.0.1:${ports.gateway}`,
+    PUBLIC_URL: `https://localhost:${ports.https}`,
+  }
+  writeFileSync(
+    `${state}/nginx.conf`,
+    edit(template.replaceAll(/@([A-Z_]+)@/g, (_, name: string) => String(values[name]))),
+  )
+  if (user)
+    for (const path of [folder, `${folder}/tls`, `${folder}/tls/server.key`, `${folder}/tls/server.pem`, state])
+      chownSync(path, user, user)
+  const identity = user ? [`--reuid=${user}`, `--regid=${user}`, '--clear-groups'] : []
+  const child = spawn(
+    'setpriv',
+    [
+      ...identity,
+      '--pdeathsig=KILL',
+      '/usr/sbin/nginx',
+      '-p',
+      state,
+      '-c',
+      `${state}/nginx.conf`,
+      '-e',
+      'stderr',
+      '-g',
+      'daemon off;',
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  let errors = ''
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  for (const deadline = Date.now() + 10_000; ;) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nginx did not start: ${errors}`)
+    if (existsSync(`${state}/nginx.pid`) && (await isOpen(ports.https))) return child
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+const isOpen = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+    socket.end()
+  })
+
+async function stop(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await gone
+}
+
+beforeAll(async () => {
+  mkdirSync(`${folder}/tls`)
+  const self = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=localhost',
+  ]
+  const files = [
+    '-addext',
+    'subjectAltName=DNS:localhost',
+    '-keyout',
+    `${folder}/tls/server.key`,
+    '-out',
+    `${folder}/tls/server.pem`,
+  ]
+  await runToEnd('openssl', [...self, ...files], { PATH: process.env['PATH'] })
+  ca = readFileSync(`${folder}/tls/server.pem`, 'utf8')
+  upstream = http.createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      seen.push({ method: request.method!, url: request.url!, headers: request.headers, body })
+      answer(response)
+    })
+  })
+  upstream.keepAliveTimeout = 75_000
+  ports = { https: await freePort(), http: await freePort(), gateway: await freePort() }
+  await new Promise<void>((resolve) => upstream.listen(ports.gateway, '127.0.0.1', resolve))
+  nginx = await startNginx(`${folder}/state`)
+})
+beforeEach(() => {
+  seen.length = 0
+  answer = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}')
+})
+afterAll(async () => {
+  await stop(nginx)
+  upstream.close()
+  upstream.closeAllConnections()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+type Reply = { status: number; headers: http.IncomingHttpHeaders; body: string }
+
+const send = (path: string, options: https.RequestOptions & { body?: string } = {}): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const { body, ...rest } = options
+    const request = https.request(
+      { host: 'localhost', port: ports.https, path, ca, agent: false, ...rest },
+      (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+        response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: text }))
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+
+/** Bytes as they are, over TLS; resolves with what came back until the edge hangs up. */
+const sendRaw = (text: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let received = ''
+    const socket = tls.connect({ host: 'localhost', port: ports.https, ca, servername: 'localhost' }, () =>
+      socket.write(text),
+    )
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(received))
+  })
+
+const HSTS = 'max-age=31536000; includeSubDomains'
+
+test('TLS 1.3 is spoken, TLS 1.2 is refused', async () => {
+  expect((await send('/mcp', { method: 'POST', minVersion: 'TLSv1.3' })).status).toBe(200)
+  await expect(send('/mcp', { maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert|protocol/i)
+})
+
+test('the HTTP port answers 301 to the public URL, whatever the Host header says, and passes nothing on', async () => {
+  const { status, location } = await new Promise<{ status: number; location: string }>((resolve, reject) => {
+    http
+      .get({ host: '127.0.0.1', port: ports.http, path: '/mcp?a=1', headers: { host: 'evil.example' } }, (response) => {
+        response.resume()
+        resolve({ status: response.statusCode!, location: response.headers.location! })
+      })
+      .on('error', reject)
+  })
+  expect([status, location]).toEqual([301, `https://localhost:${ports.https}/mcp?a=1`])
+  expect(seen).toHaveLength(0)
+})
+
+test('HSTS for a year with subdomains is on every answer, once, also on errors', async () => {
+  answer = (response) => response.writeHead(401, { 'strict-transport-security': 'max-age=0' }).end('{}')
+  for (const path of ['/mcp', '/nothing']) expect((await send(path)).headers['strict-transport-security']).toBe(HSTS)
+})
+
+test('internal and forged headers end at the edge; what an agent may say passes', async () => {
+  await send('/mcp', {
+    method: 'POST',
+    body: '{"a":1}',
+    headers: {
+      authorization: `Bearer ${TOKEN}`,
+      'content-type': 'application/json',
+      accept: 'application/json',
+      origin: 'https://localhost',
+      'user-agent': 'agent/1',
+      'idempotency-key': 'k',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/call',
+      'mcp-name': 'whoami',
+      'content-encoding': 'gzip',
+      'x-bailiwick-caller': 'gateway',
+      'x-bailiwick-key': 'stolen',
+      'X-Bailiwick-Params': 'x',
+      'x-forwarded-for': '6.6.6.6',
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-proto': 'http',
+      'x-real-ip': '6.6.6.6',
+      forwarded: 'for=6.6.6.6',
+      x_forwarded_for: '6.6.6.6',
+      cookie: 'a=b',
+      'x-http-method-override': 'DELETE',
+    },
+  })
+  expect(seen[0]!.headers).toEqual({
+    host: `localhost:${ports.https}`,
+    authorization: `Bearer ${TOKEN}`,
+    'content-type': 'application/json',
+    'content-length': '7',
+    'content-encoding': 'gzip',
+    accept: 'application/json',
+    origin: 'https://localhost',
+    'user-agent': 'agent/1',
+    'idempotency-key': 'k',
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'tools/call',
+    'mcp-name': 'whoami',
+    'x-forwarded-for': '127.0.0.1',
+  })
+  expect(seen[0]!.body).toBe('{"a":1}')
+})
+
+test.each([
+  '/mcp',
+  '/mcp?x=1',
+  '/api/v1/tools',
+  '/api/v1/tools/create_database',
+  '/api/v1/openapi.json',
+  '/.well-known/mcp.json',
+  '/.well-known/oauth-protected-resource',
+  '/.well-known/oauth-protected-resource/mcp',
+])('%s passes, byte for byte', async (path) => {
+  expect((await send(path)).status).toBe(200)
+  expect(seen.map(({ url }) => url)).toEqual([path])
+})
+
+test.each([
+  '/',
+  '/health',
+  '/-/503',
+  '/mcp/',
+  '//mcp',
+  '/MCP',
+  '/mcp/../api/v1/tools',
+  '/mcp/..;/health',
+  '/mcp/%2e%2e/health',
+  '/%6dcp',
+  '/mcp%2f..%2fhealth',
+  '/mcp%00',
+  '/mcp;x=1',
+  '/./mcp',
+  '/api/v1//tools',
+  '/api/v1/tools/../../../health',
+  '/api/v1/tools/a%2fb',
+  '/api/v1/tools/whoami/',
+  '/api/v1/tools/%77hoami',
+  '/.well-known/../health',
+  '/.well-known/security.txt',
+  '/.git/config',
+  '/nginx.conf',
+])('%s does not pass and is a problem', async (path) => {
+  const reply = await sendRaw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  expect(reply).toMatch(/^HTTP\/1.1 40[04] /)
+  expect(reply).toContain('application/problem+json')
+  expect(reply).not.toMatch(/<html|nginx\//)
+  expect(seen).toHaveLength(0)
+})
+
+test('an absolute URL in the request line leads no further than its path', async () => {
+  const reply = await sendRaw('GET https://10.0.0.1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  expect(reply).toMatch(/^HTTP\/1.1 404 /)
+  expect(await sendRaw('CONNECT 10.0.0.1:22 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
+    /^HTTP\/1.1 40[05] /,
+  )
+  expect(await sendRaw('TRACE /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
+    /^HTTP\/1.1 405 /,
+  )
+  expect(seen).toHaveLength(0)
+})
+
+const HIDDEN = 'POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+test.each([
+  ['two lengths', `Content-Length: 0\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`],
+  ['a length beside chunks', `Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['chunks in disguise', `Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['chunks twice', `Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['a chunk size that is none', `Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n${HIDDEN}`],
+  ['a space before the colon', `Content-Length : 5\r\n\r\nhello${HIDDEN}`],
+  ['a negative length', `Content-Length: -1\r\n\r\n${HIDDEN}`],
+  ['a folded header', `X: a\r\n Content-Length: 5\r\n\r\n${HIDDEN}`],
+])('a request hidden behind %s does not reach the gateway', async (_, rest) => {
+  await sendRaw(`POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${rest}`)
+  expect(seen.filter(({ url }) => url !== '/mcp')).toEqual([])
+  expect(seen.filter(({ body }) => body.includes('/health'))).toEqual([])
+})
+
+test('chunks arrive as one body with a length', async () => {
+  await sendRaw(
+    'POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n',
+  )
+  expect(seen).toMatchObject([{ body: 'abcde', headers: { 'content-length': '5' } }])
+  expect(seen[0]!.headers['transfer-encoding']).toBeUndefined()
+})
+
+test('an oversize body is 413, oversize headers are 400, an overlong address 414: as problems', async () => {
+  const large = await send('/mcp', { method: 'POST', body: 'x'.repeat(1024 * 1024 + 1) })
+  expect([large.status, large.headers['content-type']]).toEqual([413, 'application/problem+json'])
+  expect(JSON.parse(large.body)).toMatchObject({ code: 'PARSE_ERROR', status: 413 })
+  const headers = await send('/mcp', { headers: { x: 'y'.repeat(9000) } })
+  expect([headers.status, JSON.parse(headers.body).code]).toEqual([400, 'PARSE_ERROR'])
+  const address = await send(`/mcp?${'x'.repeat(9000)}`)
+  expect([address.status, JSON.parse(address.body).code]).toEqual([414, 'PARSE_ERROR'])
+  expect(seen).toHaveLength(0)
+  expect((await send('/mcp', { method: 'POST', body: 'x'.repeat(1024 * 1024) })).status).toBe(200)
+})
+
+test('HTTP on the HTTPS port is refused', async () => {
+  const reply = await new Promise<string>((resolve) => {
+    let text = ''
+    const socket = net.connect(ports.https, '127.0.0.1', () =>
+      socket.write('GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    )
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.on('close', () => resolve(text))
+  })
+  expect(reply).toMatch(/^HTTP\/1.1 400 /)
+  expect(reply).toContain('PARSE_ERROR')
+})
+
+test('a stream is passed on as it comes', async () => {
+  const second = Promise.withResolvers<void>()
+  answer = (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+    void second.promise.then(() => response.end('data: 2\n\n'))
+  }
+  const text = await new Promise<string>((resolve, reject) => {
+    let all = ''
+    https
+      .get({ host: 'localhost', port: ports.https, path: '/mcp', ca, agent: false }, (response) => {
+        response.on('data', (chunk: Buffer) => {
+          all += chunk.toString()
+          // Only after the first event came through does the second one leave.
+          second.resolve()
+        })
+        response.on('end', () => resolve(all))
+      })
+      .on('error', reject)
+  })
+  expect(text).toBe('data: 1\n\ndata: 2\n\n')
+})
+
+test('the gateway’s own refusals pass as they are', async () => {
+  answer = (response) =>
+    response
+      .writeHead(503, { 'retry-after': '7', 'content-type': 'application/problem+json' })
+      .end('{"code":"AUDIT_UNAVAILABLE"}')
+  const reply = await send('/mcp', { method: 'POST' })
+  expect([reply.status, reply.headers['retry-after'], reply.body]).toEqual([503, '7', '{"code":"AUDIT_UNAVAILABLE"}'])
+})
+
+test('a gateway that hangs up is 503 with Retry-After, and the call was sent once', async () => {
+  answer = (response) => response.destroy()
+  const reply = await send('/mcp', { method: 'POST', body: '{}' })
+  expect([reply.status, reply.headers['retry-after']]).toEqual([503, '5'])
+  expect(JSON.parse(reply.body)).toMatchObject({ code: 'BACKEND_UNAVAILABLE', status: 503 })
+  expect(seen).toHaveLength(1)
+})
+
+test('the access log keeps no query string, no token and no body', async () => {
+  await send(`/mcp?access_token=${TOKEN}`, {
+    method: 'POST',
+    body: 'a-secret-body',
+    headers: { authorization: `Bearer ${TOKEN}` },
+  })
+  await send('/nothing?token=abc', { method: 'POST' })
+  // A line is written after its answer: stopped, the log is whole.
+  await stop(nginx)
+  const log = readFileSync(`${folder}/state/access.log`, 'utf8')
+  const lines = log
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object)
+  expect(lines.slice(-2)).toMatchObject([
+    { method: 'POST', path: '/mcp', status: 200 },
+    { method: 'POST', path: '/nothing', status: 404 },
+  ])
+  expect(log).not.toMatch(/mpt_|Bearer|access_token|token=|a-secret-body/)
+  nginx = await startNginx(`${folder}/again`)
+})
+
+test('the edge runs as its own user', async () => {
+  const pid = Number(readFileSync(`${folder}/again/nginx.pid`, 'utf8'))
+  const uid = Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
+  expect(uid).toBe(user ?? process.getuid!())
+})
+
+test('an address that floods gets 429 with Retry-After', async () => {
+  await stop(nginx)
+  // The test's own address is exempt as loopback: here it is counted like any other.
+  nginx = await startNginx(`${folder}/limited`, (text) =>
+    text.replace('127.0.0.0/8  0;', '').replace('burst=200', 'burst=3'),
+  )
+  const replies = await Promise.all(Array.from({ length: 60 }, () => send('/mcp')))
+  const limited = replies.filter(({ status }) => status === 429)
+  expect(limited.length).toBeGreaterThan(0)
+  expect(limited.length).toBeLessThan(60)
+  expect(limited[0]!.headers).toMatchObject({ 'retry-after': '1', 'strict-transport-security': HSTS })
+  expect(JSON.parse(limited[0]!.body)).toMatchObject({ code: 'RATE_LIMITED', status: 429 })
+})

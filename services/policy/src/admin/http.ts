@@ -1,0 +1,15 @@
+// The operator's door, on a unix socket that root alone can open: routes only.
+import type { adminDoor } from '@bailiwick/contracts/doors/policy'
+import type { Handlers } from '@bailiwick/kernel/door'
+import type { Deps } from '../deps.ts'
+import { accountHandlers } from './accounts.ts'
+import { permitHandlers } from './permit.ts'
+import { switchHandlers } from './switches.ts'
+import { tokenHandlers } from './tokens.ts'
+
+export const adminHandlers = (deps: Deps): Handlers<typeof adminDoor> => ({
+  ...accountHandlers(deps),
+  ...switchHandlers(deps),
+  ...tokenHandlers(deps),
+  ...permitHandlers(deps),
+})
