@@ -1,8 +1,8 @@
 // The local CA and the edge's certificate, by the openssl program. The CA's key stays root's own, and the CA is constrained to
 // this machine's names: whoever steals it from a disk can impersonate nothing else to those who trust it.
 import { X509Certificate, createPrivateKey, randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { runToEnd } from '@bailiwick/kernel/postgres-cluster'
 import { writeWhole, type Owner } from './files.ts'
 import { PlainError } from './plain-error.ts'
@@ -30,7 +30,7 @@ export async function ensureCertificates(folder: string, edge: Owner, now = Date
 async function makeAuthority(folder: string): Promise<void> {
   const names = namesOfThisMachine()
   // The key first and the certificate last: a crash in between leaves no certificate, and both are made anew.
-  await inScratch(async (scratch) => {
+  await inScratch(folder, async (scratch) => {
     writeFileSync(
       `${scratch}/ca.cnf`,
       `[req]
@@ -73,7 +73,7 @@ permitted;IP.1 = 0:0:0:0:0:0:0:1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
 
 async function makeServerCertificate(folder: string, edge: Owner): Promise<void> {
   const names = JSON.parse(readFileSync(`${folder}/names.json`, 'utf8')) as string[]
-  await inScratch(async (scratch) => {
+  await inScratch(folder, async (scratch) => {
     writeFileSync(
       `${scratch}/server.cnf`,
       `basicConstraints = critical,CA:FALSE
@@ -137,8 +137,11 @@ export function checkAuthority(folder: string): void {
   throw new PlainError('edge/tls/ca.pem and edge/tls/ca.key do not read as a CA and its key')
 }
 
-async function inScratch(work: (folder: string) => Promise<void>): Promise<void> {
-  const scratch = mkdtempSync(`${tmpdir()}/bailiwick-tls-`)
+/** Beside the result, closed to others; what a killed run left there is removed: it may hold the key of a CA that nobody trusts. */
+async function inScratch(tls: string, work: (folder: string) => Promise<void>): Promise<void> {
+  const scratch = `${tls}/.new`
+  rmSync(scratch, { recursive: true, force: true })
+  mkdirSync(scratch, { mode: 0o700 })
   try {
     await work(scratch)
   } finally {

@@ -152,7 +152,7 @@ export async function runChaos(options: {
   await Promise.all(running)
   await eventually(
     'everything is healthy again',
-    async () => (await stack.status()).every((part) => part.health === 'ok'),
+    async () => (await stack.status()).every((part) => part.health === 'up'),
     60_000,
   )
   const figures = await count(stack, clients, acknowledged, sentMarkers)

@@ -67,7 +67,7 @@ describe.each(CASES)('$part hangs', ({ part, tools, codes }) => {
     }
     await eventually(
       'all parts are healthy',
-      async () => (await stack.status()).every(({ health }) => health === 'ok'),
+      async () => (await stack.status()).every(({ health }) => health === 'up'),
       60_000,
     )
   }, 300_000)

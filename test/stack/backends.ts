@@ -67,7 +67,7 @@ export async function snapshotDatabase(
       '-d',
       name,
       '--exclude-schema=bailiwick',
-      '--exclude-schema=bailiwick_trash',
+      '--exclude-schema=bailiwick_trash*',
       '--inserts',
     ],
     { env: { PATH: process.env['PATH'], PGPASSWORD: login.password }, maxBuffer: 64 * 1024 * 1024 },
@@ -85,7 +85,9 @@ export async function snapshotDatabase(
     )
     const extensions = await client.query('SELECT extname, extversion FROM pg_extension ORDER BY 1')
     // pg_dump writes a random token into its output since its 2025 security releases.
-    const stable = dump.replaceAll(/^\\(un)?restrict .*$/gm, '')
+    const lines = dump.split('\n').filter((line) => !/^\\(un)?restrict /.test(line))
+    // Rows have no order: an updated row moves to the end of its table's pages.
+    const stable = [...lines.filter((line) => !line.startsWith('INSERT INTO ')), ...lines.filter((line) => line.startsWith('INSERT INTO ')).sort()].join('\n')
     return `${stable}\n${JSON.stringify({ roles: roles.rows, database: database.rows, extensions: extensions.rows }, null, 1)}`
   } finally {
     await client.end()

@@ -70,7 +70,7 @@ type Saved = { port: number; system_id: string }
 type Running = Cluster & { start(): void; stop(): Promise<void> }
 
 const ARCHIVER = fileURLToPath(new URL('archive-wal.ts', import.meta.url))
-const READY_WITHIN_MS = 20_000
+const READY_WITHIN_MS = 10_000
 const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 30_000
 const SETTLED_MS = 60_000

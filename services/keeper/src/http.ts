@@ -47,7 +47,7 @@ export function createHandlers(hands: Hands, operations: Operations, zones: Zone
           account_id,
           verb: name,
           target: verb.target(input),
-          input_hash: hashJson(input as unknown as Json),
+          input_hash: hashJson(input),
         }
         return operations.once<O>(key, { probe: () => verb.probe(key), act: () => verb.act(input, key) })
       })

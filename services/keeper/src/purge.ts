@@ -43,7 +43,7 @@ export function createPurge(
         }
       }
       items.push(...(await zones.listQuarantined()))
-      return { items: items as never }
+      return { items: items }
     },
     purge: ({ account_id, kind, target, operation_id }) => {
       if (kind === 'zone') return zones.purge(target, operation_id, account_id)

@@ -116,9 +116,7 @@ test.each(Object.keys(VERBS))(
       if (verb === 'reverse_rows' || verb === 'remove_rows') expect(state.tables[0]!.rows).toBe(0)
       if (verb === 'quarantine_database') expect(state.state).toBe('quarantined')
       if (verb === 'dump_database')
-        expect(
-          (await bench.vault.list({ account_id, kind: 'snapshot', prefix: operation_id })).items,
-        ).toHaveLength(1)
+        expect((await bench.vault.list({ account_id, kind: 'snapshot', prefix: operation_id })).items).toHaveLength(1)
     }
   },
   120_000,

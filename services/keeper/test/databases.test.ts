@@ -41,7 +41,12 @@ async function furnished(account_id = newAccount()) {
     ...of(),
     table: 'customers',
     rows: [
-      { id: '9223372036854775807', email: 'a@example.com', balance: '12345678901234567890.123456789', extra: { a: [1] } },
+      {
+        id: '9223372036854775807',
+        email: 'a@example.com',
+        balance: '12345678901234567890.123456789',
+        extra: { a: [1] },
+      },
       { id: 2, email: "o'b\\r@example.com", balance: null },
     ],
   })

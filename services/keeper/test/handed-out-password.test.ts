@@ -1,5 +1,5 @@
 // What a handed-out database password can do when it attacks: directly, and through code that it leaves for the keeper to run.
-import pg from 'pg'
+import { Client } from 'pg'
 import {
   fingerprint,
   newAccount,
@@ -45,7 +45,8 @@ const powers = async (): Promise<unknown> => {
           AND rolname NOT IN ('keeper', 'bailiwick_dumper')`,
       )
     ).rows,
-    (await sql.query(`SELECT roleid::regrole::text AS role, member::regrole::text FROM pg_auth_members ORDER BY 1, 2`)).rows,
+    (await sql.query(`SELECT roleid::regrole::text AS role, member::regrole::text FROM pg_auth_members ORDER BY 1, 2`))
+      .rows,
   ])
 }
 
@@ -72,7 +73,10 @@ test.each([
   ['take a table of the keeper', () => `ALTER TABLE kept OWNER TO ${mine.login}`],
   ['switch off the history of a table of the keeper', () => 'ALTER TABLE kept DISABLE TRIGGER bailiwick_history'],
   ['drop the history of a table of the keeper', () => 'DROP TRIGGER bailiwick_history ON kept'],
-  ['put a trigger on a table of the keeper', () => 'CREATE TRIGGER x AFTER INSERT ON kept EXECUTE FUNCTION tsvector_update_trigger()'],
+  [
+    'put a trigger on a table of the keeper',
+    () => 'CREATE TRIGGER x AFTER INSERT ON kept EXECUTE FUNCTION tsvector_update_trigger()',
+  ],
   ['switch off all triggers', () => `SET session_replication_role = replica`],
   ['drop our event trigger', () => 'DROP EVENT TRIGGER bailiwick_watch_new'],
   ['read the history', () => 'SELECT * FROM bailiwick.history'],
@@ -102,7 +106,10 @@ test.each([
   ['load a library', () => `LOAD 'dblink'`],
   ['change the server', () => `ALTER SYSTEM SET archive_command = 'false'`],
   ['stop the archive', () => 'SELECT pg_switch_wal()'],
-  ['end the keeper’s sessions', () => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'`],
+  [
+    'end the keeper’s sessions',
+    () => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'`,
+  ],
   ['follow the WAL', () => `SELECT pg_create_physical_replication_slot('x')`],
 ])('cannot %s', async (_what, text) => {
   const before = await powers()
@@ -120,7 +127,14 @@ test('cannot connect to a sibling database, and cannot stream the WAL', async ()
     withSession({ ...mine.connection, database: sibling.connection.database }, mine.password, async () => null),
   ).rejects.toThrow('permission denied')
   const { host, port, database } = mine.connection
-  const streaming = new pg.Client({ host, port, database, user: mine.login, password: mine.password, replication: 'true' } as never)
+  const streaming = new Client({
+    host,
+    port,
+    database,
+    user: mine.login,
+    password: mine.password,
+    replication: 'true',
+  } as never)
   await expect(streaming.connect()).rejects.toThrow()
 })
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import pg from 'pg'
+import { Client } from 'pg'
 import { vaultDoor } from '@bailiwick/contracts/doors/vault'
 import { systemClock, type Clock } from '@bailiwick/kernel/clock'
 import { connectDoor } from '@bailiwick/kernel/door'
@@ -151,10 +151,10 @@ export type Keeper = Awaited<ReturnType<Bench['open']>>
 export async function withSession<T>(
   connection: { host: string; port: number; database: string; username: string },
   password: string,
-  work: (client: pg.Client) => Promise<T>,
+  work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const { host, port, database, username: user } = connection
-  const client = new pg.Client({ host, port, database, user, password })
+  const client = new Client({ host, port, database, user, password })
   client.on('error', () => undefined)
   await client.connect()
   try {
@@ -197,7 +197,7 @@ export async function fingerprint(keeper: Keeper, accountId: string, database: s
         `SELECT tgname, tgrelid::regclass::text AS of, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`,
       ),
       functions: await all(
-        `SELECT proname, pg_get_userbyid(proowner) AS owner, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1`,
+        `SELECT proname, pg_get_userbyid(proowner) AS owner, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 3, 2`,
       ),
       sequences: await all(
         `SELECT sequencename, last_value, start_value, increment_by FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1`,
@@ -206,4 +206,3 @@ export async function fingerprint(keeper: Keeper, accountId: string, database: s
     }
   })
 }
-

@@ -144,9 +144,10 @@ test('rows that changed since are named and nothing is reversed', async () => {
   await keeper.verb('insert_rows', { ...insert, table: 'parents', rows: [{ id: 1 }, { id: 2 }, { id: 3 }] })
   await query(`UPDATE parents SET name = 'theirs' WHERE id = 2`)
   const before = await image()
-  await expect(
-    keeper.verb('reverse_rows', { ...of(), of_operation: insert.operation_id }),
-  ).rejects.toMatchObject({ code: 'UNDO_CONFLICT', conflicts: [{ table: 'parents', key: { id: 2 } }] })
+  await expect(keeper.verb('reverse_rows', { ...of(), of_operation: insert.operation_id })).rejects.toMatchObject({
+    code: 'UNDO_CONFLICT',
+    conflicts: [{ table: 'parents', key: { id: 2 } }],
+  })
   expect(await image()).toEqual(before)
 })
 
@@ -157,16 +158,19 @@ test('rows that were made since and refer to what would go are a conflict, not a
   await keeper.verb('insert_rows', { ...insert, table: 'parents', rows: [{ id: 1 }] })
   await query(`INSERT INTO strict VALUES (1, 1)`)
   const before = await image()
-  await expect(
-    keeper.verb('reverse_rows', { ...of(), of_operation: insert.operation_id }),
-  ).rejects.toMatchObject({ code: 'UNDO_CONFLICT' })
+  await expect(keeper.verb('reverse_rows', { ...of(), of_operation: insert.operation_id })).rejects.toMatchObject({
+    code: 'UNDO_CONFLICT',
+  })
   expect(await image()).toEqual(before)
 })
 
 test.each([
   ['disabled', 'ALTER TABLE parents DISABLE TRIGGER bailiwick_history'],
   ['dropped', 'DROP TRIGGER bailiwick_history ON parents'],
-  ['renamed and disabled', 'ALTER TRIGGER bailiwick_history ON parents RENAME TO x; ALTER TABLE parents DISABLE TRIGGER x'],
+  [
+    'renamed and disabled',
+    'ALTER TRIGGER bailiwick_history ON parents RENAME TO x; ALTER TABLE parents DISABLE TRIGGER x',
+  ],
 ])('a history trigger that the password %s is back for the next row verb', async (_how, statement) => {
   const { of, image, query } = await shop()
   await query(statement)

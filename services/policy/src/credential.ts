@@ -22,13 +22,12 @@ export type CredentialDeps = { readonly status: Status; readonly tokenKey: Buffe
 /** The one door for every kind of credential. Access tokens of an identity provider are verified here once one is configured. */
 export async function verifyCredential(deps: CredentialDeps, raw: string | null): Promise<Verdict<Identified>> {
   if (raw === null) return err(deny('UNAUTHENTICATED', { why: 'no credential' }))
-  const form = formOf(raw)
-  switch (form) {
+  switch (formOf(raw)) {
     case 'personal':
       return verifyPersonalToken(deps, raw)
     case 'jwt':
       return err(deny('UNAUTHENTICATED', { why: 'an access token, and no issuer is configured' }))
-    case 'unknown':
+    default:
       return err(deny('UNAUTHENTICATED', { why: 'malformed' }))
   }
 }

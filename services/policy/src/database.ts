@@ -1,5 +1,5 @@
 // Policy's connection to PostgreSQL: the truth. Account-owned rows are visible only inside `inAccount`, by row-level security.
-import pg from 'pg'
+import { Pool } from 'pg'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 
@@ -18,7 +18,7 @@ export type Database = {
 }
 
 export function connectDatabase(options: { url: string; logger: Logger; maxConnections?: number }): Database {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: options.url,
     max: options.maxConnections ?? 10,
     connectionTimeoutMillis: 2000,

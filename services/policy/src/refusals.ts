@@ -35,7 +35,7 @@ const MAX_RECORDED_INPUT = 32 * 1024
 /** Shared by all addresses beyond the bound, so higher than one address's own. */
 const OTHERS_FACTOR = 10
 
-type Subject = { address: string | null; account: string | null; principal: string | null }
+type Subject = { address: string | null; account: string | null; principal: string | null; code: Denial['code'] }
 
 export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: string; logger: Logger }): Refusals {
   const { audit, clock, catalogHash, logger } = deps
@@ -46,9 +46,9 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
   const hashes = { policy_hash: POLICY_HASH, catalog_hash: catalogHash }
 
   /** The first of a minute are entries of their own, the rest one entry with a count. */
-  const append = async (flooder: Subject, entry: EntryInput, denial: Denial): Promise<Denial> => {
+  const append = async (flooder: Omit<Subject, 'code'>, entry: EntryInput, denial: Denial): Promise<Denial> => {
     const { why: _, ...heard } = denial
-    const { count, isShared } = floods.add(JSON.stringify(flooder), clock.now())
+    const { count, isShared } = floods.add(JSON.stringify({ ...flooder, code: denial.code }), clock.now())
     if (!isShared && count > LIMITS.refusalEntriesPerPrincipalAndMinute) return heard
     try {
       await audit.append(entry)
@@ -68,6 +68,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
       address: call.asked.address,
       account: account?.id ?? null,
       principal: token?.principal ?? null,
+      code: 'UNAUTHENTICATED',
     }
     const { count, isShared } = strangers.add(JSON.stringify(subject), now)
     const limit = LIMITS.refusalsPerAddressAndMinute * (isShared ? OTHERS_FACTOR : 1)
@@ -103,9 +104,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
             principal: current.token.principal,
             resource_kind: tool?.resources[0]?.kind ?? null,
             resource: resourceOf(call),
-            ...(call.input === undefined
-              ? {}
-              : { input: recordedInput(call) as NonNullable<EntryInput['personal']['input']> }),
+            ...(call.input === undefined ? {} : { input: recordedInput(call) }),
             idempotency_key: call.idempotencyKey,
             preview_id: call.previewId,
             why: denial.why ?? denial.detail ?? null,
@@ -139,23 +138,19 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
 
   async function writeCounts(force: boolean): Promise<void> {
     const now = clock.now()
+    const stranger: Subject = { address: OTHERS, account: null, principal: null, code: 'UNAUTHENTICATED' }
     const counted = [
-      ...strangers.take(now, force).map((each) => ({ ...each, code: 'UNAUTHENTICATED' as const, beyond: 0 })),
+      ...strangers.take(now, force).map((each) => ({ ...each, beyond: 0 })),
       ...floods
         .take(now, force)
         .filter(({ key }) => key !== OTHERS)
-        .map((each) => ({
-          ...each,
-          code: 'RATE_LIMITED' as const,
-          beyond: LIMITS.refusalEntriesPerPrincipalAndMinute,
-        })),
+        .map((each) => ({ ...each, beyond: LIMITS.refusalEntriesPerPrincipalAndMinute })),
     ]
-    for (const { key, count, code, beyond } of counted) {
+    for (const { key, count, beyond } of counted) {
       if (count <= beyond) continue
-      const subject: Subject =
-        key === OTHERS ? { address: OTHERS, account: null, principal: null } : (JSON.parse(key) as Subject)
+      const subject = key === OTHERS ? stranger : (JSON.parse(key) as Subject)
       unwritten.push({
-        ...bare(subject.principal === null ? 'refusals_unauthenticated' : 'token_refused', code),
+        ...bare(subject.principal === null ? 'refusals_unauthenticated' : 'token_refused', subject.code),
         account: subject.account,
         count: count - beyond,
         personal: { address: subject.address, principal: subject.principal },
@@ -193,7 +188,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
 }
 
 /** Redacted by the tool's own declaration; without a tool nothing stays readable. Never larger than an entry should be. */
-function recordedInput({ input = null, tool }: Call): Json {
+function recordedInput({ input = null, tool }: Call): NonNullable<EntryInput['personal']['input']> {
   const redacted = redactInput(tool?.record ?? {}, input)
   const text = canonical(redacted)
   return text.length > MAX_RECORDED_INPUT ? { sha256: sha256Hex(text) } : redacted

@@ -25,7 +25,7 @@ export type Settled = Confirmed & {
 }
 
 export async function settle(deps: Deps, confirmed: Confirmed): Promise<Verdict<Settled>> {
-  const hash = inputHash(confirmed.input as Parameters<typeof inputHash>[0])
+  const hash = inputHash(confirmed.input)
   const done = (operation: Operating | null): Verdict<Settled> =>
     ok({ ...confirmed, inputHash: hash, operation } as unknown as Settled)
   if (confirmed.risk === 'read') return done(null)

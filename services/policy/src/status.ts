@@ -58,8 +58,8 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
     const { epoch, killed } = await readSwitches()
     // Another look may have finished in between, with a newer epoch than ours.
     if (snapshot !== before && snapshot && snapshot.epoch >= epoch) return snapshot
-    if (snapshot?.epoch !== epoch) snapshot = { epoch, killed, byKey: new Map() }
-    return snapshot!
+    if (!snapshot || snapshot.epoch !== epoch) snapshot = { epoch, killed, byKey: new Map() }
+    return snapshot
   }
 
   // Without the copy the other replicas see a change at their next look at PostgreSQL, within half a second.

@@ -167,4 +167,8 @@ const refuseForged = (deps: Deps, route: string, { permit }: SealedPermit, denia
   deps.refusals.recordForged(route, permit, denial)
 
 const tokenIdOf = (permit: Genuine): string => permit.principal.slice('pat:'.length)
-const heard = ({ why: _, ...denial }: Denial): Denial => denial
+/** What may leave policy: `why` is for the log. */
+function heard(denial: Denial): Denial {
+  const { why: _, ...rest } = denial
+  return rest
+}

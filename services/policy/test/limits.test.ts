@@ -81,7 +81,8 @@ describe('the window', () => {
     expect(stand.audit.entries).toHaveLength(before)
     stand.clock.advance(60_000)
     await stand.deps.refusals.flush()
-    expect(stand.audit.entries.slice(before)).toMatchObject([
+    const counted = stand.audit.entries.slice(before).filter((entry) => entry.kind === 'refusals_unauthenticated')
+    expect(counted).toMatchObject([
       { kind: 'refusals_unauthenticated', count: 125, account: null, personal: { address } },
     ])
   })
@@ -127,6 +128,8 @@ describe('the window', () => {
       expect(codeOf(await stand.decide(token, 'list_databases'))).toBe('AI_DEPLOY_NOT_ENABLED')
     expect(stand.audit.entries.slice(before)).toHaveLength(120)
     await stand.deps.refusals.flush(true)
-    expect(stand.audit.entries.slice(before + 120)).toMatchObject([{ kind: 'token_refused', account, count: 10 }])
+    expect(stand.audit.entries.slice(before + 120)).toMatchObject([
+      { kind: 'token_refused', account, count: 10, code: 'AI_DEPLOY_NOT_ENABLED' },
+    ])
   })
 })

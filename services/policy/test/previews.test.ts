@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
+import { Client } from 'pg'
 import { inputHash, sealPermit, type SealedPermit } from '@bailiwick/contracts/permit'
 import { uuidv7, ResourceId } from '@bailiwick/kernel/ids'
 import { codeOf, openStand, type Stand } from './support/stand.ts'
@@ -175,7 +175,7 @@ describe('previews', () => {
     ]
     if (!reading.ok || !seeing.ok) throw new Error('refused')
     const assess = async (permit: SealedPermit, more: object = {}) =>
-      codeOf(await stand.steward.assess({ permit, assessment: assessment(input, more) as never }))
+      codeOf(await stand.steward.assess({ permit, assessment: assessment(input, more) }))
     expect(await assess(reading.permit)).toBe('PERMIT_REFUSED')
     expect(await assess(seeing.permit, { for_tool: 'create_database' })).toBe('PERMIT_REFUSED')
     expect(await assess(seeing.permit, { resource_id: uuidv7() })).toBe('PERMIT_REFUSED')
@@ -210,7 +210,7 @@ describe('previews', () => {
 
   test('the database never holds a preview token', async () => {
     const { preview_token } = await preview(await someone())
-    const client = new pg.Client({ connectionString: stand.database.superuser })
+    const client = new Client({ connectionString: stand.database.superuser })
     await client.connect()
     const { rows } = await client.query(`SELECT row_to_json(p)::text AS row FROM policy.previews p`)
     await client.end()

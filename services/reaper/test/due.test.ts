@@ -146,7 +146,13 @@ describe('a restore point', () => {
     ['WAL after the oldest base', wal(50), seen(50), [base(60), base(40)], 'recovery_needs_it'],
     ['WAL without a base', wal(400), seen(90), [], 'recovery_needs_it'],
     ['timeline history', wal(400, '00000002.history'), seen(90), [base(60)], 'recovery_needs_it'],
-    ['timeline history of a named cluster', wal(400, '00000002.history.7411'), seen(90), [base(60)], 'recovery_needs_it'],
+    [
+      'timeline history of a named cluster',
+      wal(400, '00000002.history.7411'),
+      seen(90),
+      [base(60)],
+      'recovery_needs_it',
+    ],
     ['WAL before every base, seen too briefly', wal(62), seen(30), [base(60)], 'not_seen_long_enough'],
   ]
   test.each(recovery)('%s', (_, item, sighting, bases, expected) => {

@@ -3,7 +3,7 @@
 import type { ExecuteReply } from '@bailiwick/contracts/doors/steward'
 import { deny } from '@bailiwick/contracts/problem'
 import { ResourceId, uuidv7, type AccountId } from '@bailiwick/kernel/ids'
-import { Fault } from '@bailiwick/kernel/result'
+import { assertNever, Fault } from '@bailiwick/kernel/result'
 import type { z } from 'zod'
 import { drive, issueSecret, type Change, type Ended } from './change.ts'
 import type { Call } from './checks.ts'
@@ -40,6 +40,8 @@ export async function answerChange(deps: Deps, call: Call, startedMs: number): P
       const ended = await drive(deps, change, arrival.stage).catch((error: unknown) => letGo(deps, error))
       return reply(deps, change, ended, false)
     }
+    default:
+      return assertNever(arrival)
   }
 }
 

@@ -61,7 +61,7 @@ function checkDeclaration(tool: Tool, byName: ReadonlyMap<string, Tool>): void {
     if (byName.get(previews.tool)?.confirms?.previewTool !== tool.name) fail(`${previews.tool} does not demand it`)
     if (!Object.hasOwn(tool.resources ?? {}, previews.field)) fail(`${previews.field} is not among its resources`)
   }
-  if (/^delete_/.test(tool.name) && !confirms) fail('a delete needs a preview')
+  if (tool.name.startsWith('delete_') && !confirms) fail('a delete needs a preview')
 }
 
 const fieldsOf = (tool: Tool): string[] =>

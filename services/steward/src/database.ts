@@ -1,5 +1,5 @@
 // The way to the control database: one statement, or a transaction that is one account's. Unreachable: Fault BACKEND_UNAVAILABLE.
-import pg from 'pg'
+import { Pool } from 'pg'
 import { Fault } from '@bailiwick/kernel/result'
 
 export type Query = <R extends object>(text: string, values: readonly unknown[]) => Promise<R[]>
@@ -28,7 +28,7 @@ export function openDatabase(options: {
   // Into the address: with a connection string, pg does not look at a password beside it.
   const address = new URL(options.url)
   if (options.password !== undefined) address.password = options.password
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: address.href,
     max: options.maxConnections ?? 16,
     connectionTimeoutMillis: 3000,

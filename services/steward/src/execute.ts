@@ -73,9 +73,11 @@ export function createExecute(deps: Deps, permitKey: Buffer): Execute {
   /** A refusal that cannot be recorded is answered as what it then is: the log is down. */
   async function append(
     entry: ReturnType<typeof entryOf>,
-    { why: _, ...denial }: Denial,
+    full: Denial,
     operation_id: Genuine['permit']['operation_id'],
   ): Promise<Reply> {
+    // `why` is for the log alone.
+    const { why: _, ...denial } = full
     try {
       const { index } = await deps.audit.append(entry)
       return { ok: false, denial, operation_id, receipt: index }

@@ -4,7 +4,7 @@ import type { Permit } from '@bailiwick/contracts/permit'
 import { OperationId } from '@bailiwick/kernel/ids'
 import type { OperationView, Page, ToolContext } from './context.ts'
 import type { Deps } from './deps.ts'
-import type { Stage, State } from './journal.ts'
+import type { Stage, State } from './stage.ts'
 import { readCursor, toPage } from './resources.ts'
 
 const PROGRESS: Readonly<Record<State, number>> = {

@@ -55,7 +55,7 @@ async function mintPreview(
   seen: Output,
 ): Promise<Output> {
   const { tool: for_tool, field } = tool.previews!
-  const bound = loaded.get(String(input[field]))!
+  const bound = loaded.get(input[field] as string)!
   const verdict = await deps.policy.assess({
     permit: sealed,
     assessment: {

@@ -5,7 +5,7 @@ import { planAgain } from './answer.ts'
 import { drive } from './change.ts'
 import { Refused } from './context.ts'
 import type { Deps } from './deps.ts'
-import type { Stage } from './journal.ts'
+import type { Stage } from './stage.ts'
 import { isHarmless, Stopped, toDenial } from './stopped.ts'
 
 /** Longer than an idempotency key lives: nobody can come back for it with the same key. */

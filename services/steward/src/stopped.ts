@@ -3,7 +3,7 @@ import { isCode, type Code } from '@bailiwick/contracts/codes'
 import { deny, type Denial } from '@bailiwick/contracts/problem'
 import { Fault } from '@bailiwick/kernel/result'
 import { Refused } from './context.ts'
-import type { Harmless, Stage } from './journal.ts'
+import type { Harmless, Stage } from './stage.ts'
 
 /** Why `drive` did not reach the end, and where it stands. */
 export class Stopped extends Error {

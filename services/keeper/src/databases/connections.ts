@@ -1,13 +1,13 @@
 // Connections to one account's cluster: small pools per database and role, emptied of all session state after each use,
 // because code inside a database could leave traps there for the next caller.
-import pg from 'pg'
+import { Client, Pool, type ClientBase, type ClientConfig } from 'pg'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 import { Refusal } from '../refusal.ts'
 import { SUPERUSER } from './names.ts'
 import { SESSION_OPTIONS, typesAsJson } from './values.ts'
 
-export type Sql = pg.ClientBase
+export type Sql = ClientBase
 
 export type Connections = {
   /** A pooled session of `role` in `database`. No such database, or one that takes no connections: Refusal NOT_FOUND. */
@@ -38,8 +38,8 @@ export function openConnections(options: {
   passwordOf: (role: string) => Promise<string>
   logger: Logger
 }): Connections {
-  const pools = new Map<string, pg.Pool>()
-  const settings = (database: string, user: string): pg.PoolConfig => ({
+  const pools = new Map<string, Pool>()
+  const settings = (database: string, user: string): ClientConfig => ({
     host: '127.0.0.1',
     port: options.port,
     database,
@@ -48,15 +48,12 @@ export function openConnections(options: {
     options: SESSION_OPTIONS,
     types: typesAsJson,
     connectionTimeoutMillis: 10_000,
-    max: 3,
-    idleTimeoutMillis: 20_000,
-    allowExitOnIdle: true,
   })
-  const poolOf = (database: string, role: string): pg.Pool => {
+  const poolOf = (database: string, role: string): Pool => {
     const key = `${database} ${role}`
     let pool = pools.get(key)
     if (!pool) {
-      pool = new pg.Pool(settings(database, role))
+      pool = new Pool({ ...settings(database, role), max: 3, idleTimeoutMillis: 20_000, allowExitOnIdle: true })
       // An idle session that the server ended (quarantine, restart) is replaced at the next use.
       pool.on('error', (error) => options.logger.info('session_ended', { code: (error as { code?: string }).code }))
       pools.set(key, pool)
@@ -85,8 +82,7 @@ export function openConnections(options: {
       }
     },
     once: async (database, role, work, onBytes) => {
-      const { max, idleTimeoutMillis, allowExitOnIdle, ...rest } = settings(database, role)
-      const client = new pg.Client(rest)
+      const client = new Client(settings(database, role))
       client.on('error', () => undefined)
       await client.connect().catch((error: unknown) => {
         throw asConnectError(error)

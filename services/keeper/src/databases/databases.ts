@@ -236,7 +236,10 @@ export async function describeDatabase(hands: Hands, { account_id, database_id }
     state,
     size_bytes: size,
     limits,
-    tables: state === 'active' ? await connections.use(names.database, names.writer, readTables).catch(raise) : [],
+    tables:
+      state === 'active'
+        ? await connections.use(names.database, names.writer, (sql) => readTables(sql)).catch(raise)
+        : [],
     connection: state === 'active' ? connectionOf(place) : null,
     restorable_from: base === null ? null : Math.max(base, mark?.created_at ?? 0),
   }

@@ -7,7 +7,7 @@ type ServerError = { code?: string; constraint?: string; column?: string; table?
 /** A name made through a handed-out password may hold anything; only plain ones are repeated. */
 const plain = (name: string | undefined): string => (name && /^[A-Za-z0-9_]{1,63}$/.test(name) ? ` (${name})` : '')
 
-export const sqlState = (error: unknown): string => String((error as ServerError)?.code ?? '')
+export const sqlState = (error: unknown): string => (error as ServerError).code ?? ''
 
 /** Refusal for what the caller can mend; a Fault for a backend that failed; anything else as it came. */
 export function asRefusal(error: unknown): Error {

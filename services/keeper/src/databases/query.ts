@@ -13,6 +13,8 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const GRACE_MS = 2_000
 
 type Json = JsonRow[string]
+/** The extended protocol; the client's types do not name this option. */
+const ONE_STATEMENT = { queryMode: 'extended' }
 
 export async function runReadQuery(
   hands: Hands,
@@ -65,11 +67,8 @@ async function select(
   )
   // The extended protocol takes one statement, and DECLARE CURSOR takes only SELECT or VALUES without data-modifying WITH: no
   // SET, COPY, DO, CALL or second statement can be written after it.
-  await sql.query({ text: `DECLARE answer NO SCROLL CURSOR FOR ${text}`, queryMode: 'extended' } as never)
-  const fetched = await sql.query<Json[]>({
-    text: `FETCH FORWARD ${row_cap + 1} FROM answer`,
-    rowMode: 'array',
-  } as never)
+  await sql.query<never[]>({ text: `DECLARE answer NO SCROLL CURSOR FOR ${text}`, rowMode: 'array', ...ONE_STATEMENT })
+  const fetched = await sql.query<Json[]>({ text: `FETCH FORWARD ${row_cap + 1} FROM answer`, rowMode: 'array' })
   const rows = fetched.rows.slice(0, row_cap)
   return { columns: fetched.fields.map(({ name }) => name), rows, truncated: fetched.rows.length > row_cap }
 }

@@ -31,7 +31,7 @@ const parse = (oid: number, text: string): unknown => {
 
 export const typesAsJson: CustomTypesConfig = {
   getTypeParser: (oid: number) => (text: string) => parse(oid, text),
-} as CustomTypesConfig
+}
 
 /** Start-up settings of each connection: one spelling of dates, floats and bytes, and no name resolved in a user's schema. */
 export const SESSION_OPTIONS = [

@@ -1,6 +1,5 @@
 // One act of the operator: its intent is in the log before the effect, its outcome after it, both under one request id.
 import type { EntryInput } from '@bailiwick/contracts/doors/audit'
-import type { Json } from '@bailiwick/kernel/canonical'
 import { uuidv7 } from '@bailiwick/kernel/ids'
 import { Fault } from '@bailiwick/kernel/result'
 import type { Query } from '../database.ts'
@@ -18,7 +17,7 @@ export type Act = {
   readonly account: string | null
   readonly reason: string | null
   /** What was asked; recorded, so never a secret. */
-  readonly input: Json
+  readonly input: NonNullable<EntryInput['personal']['input']>
   readonly resource?: { readonly kind: string; readonly id: string }
   readonly tool?: string
 }
@@ -97,7 +96,7 @@ function entry(
       principal: OPERATOR,
       resource_kind: act.resource?.kind ?? null,
       resource: act.resource?.id ?? null,
-      input: act.input as NonNullable<EntryInput['personal']['input']>,
+      input: act.input,
       why: act.reason === null ? act.name : `${act.name}: ${act.reason}`,
     },
   }

@@ -120,7 +120,7 @@ export async function openStand(tools = makeCatalog()) {
     token: (account: string, scopes: readonly string[] = PRESETS.admin, addresses: string[] = []) =>
       admin.tokens_create({ account, name: 'agent', scopes: [...scopes], addresses }),
     async close() {
-      for (const close of opened.reverse()) await close()
+      for (const close of opened.toReversed()) await close()
       await audit.close()
       await database.drop()
       rmSync(folder, { recursive: true })

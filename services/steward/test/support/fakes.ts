@@ -5,7 +5,7 @@ import type { Assessment } from '@bailiwick/contracts/doors/policy'
 import { deny, type Denial } from '@bailiwick/contracts/problem'
 import { Fault } from '@bailiwick/kernel/result'
 import type { Audit, Policy, Vault } from '../../src/deps.ts'
-import type { Database, Query } from '../../src/database.ts'
+import type { Database } from '../../src/database.ts'
 
 type Entry = z.output<typeof auditDoor.routes.append.input>
 type AuditVerb = 'intend' | 'outcome' | 'append'
@@ -112,12 +112,10 @@ export function createLife(dieAt = Number.POSITIVE_INFINITY, when: 'before' | 'a
   const aroundDatabase = (database: Database): Database => {
     const label = (text: string): string => text.trim().replace(/\s+/g, ' ').slice(0, 60)
     return {
-      query: ((text, values) => point(label(text), () => database.query(text, values))) as Query,
+      query: (text, values) => point(label(text), () => database.query(text, values)),
       asAccount: (account, work) =>
         point('transaction', () =>
-          database.asAccount(account, (query) =>
-            work(((text, values) => point(label(text), () => query(text, values))) as Query),
-          ),
+          database.asAccount(account, (query) => work((text, values) => point(label(text), () => query(text, values)))),
         ),
       close: () => database.close(),
     }

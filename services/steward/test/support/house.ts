@@ -1,6 +1,6 @@
 // A steward's house for tests: real PostgreSQL, the fake keeper and peers, and as many stewards on them as a test wants to kill.
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import { Client } from 'pg'
 import { createFakeKeeper } from '@bailiwick/testing/fake-keeper'
 import { freshDatabase } from '@bailiwick/testing/database'
 import { inputHash, sealPermit, type Permit, type SealedPermit } from '@bailiwick/contracts/permit'
@@ -36,7 +36,7 @@ export async function openHouse(tools: readonly Tool[] = allTools) {
     url: `${postgres.as('steward')}?options=${encodeURIComponent('-c synchronous_commit=off')}`,
     maxConnections: 12,
   })
-  const superuser = new pg.Client({ connectionString: postgres.superuser })
+  const superuser = new Client({ connectionString: postgres.superuser })
   await superuser.connect()
   const keeper = createFakeKeeper({ clock })
   const audit = createFakeAudit()
@@ -83,7 +83,7 @@ export async function openHouse(tools: readonly Tool[] = allTools) {
     const isRead = described?.effect === 'read'
     return sealPermit(permitKey, {
       v: 1,
-      principal: 'pat:0190a000-0000-7000-8000-000000000002' as Permit['principal'],
+      principal: 'pat:0190a000-0000-7000-8000-000000000002',
       user: null,
       token_id: 'a'.repeat(64),
       client: null,
@@ -157,7 +157,7 @@ export async function openHouse(tools: readonly Tool[] = allTools) {
 type Reply = Awaited<ReturnType<Steward['execute']>>
 export function outputOf(reply: Reply): Fields {
   if (!reply.ok) throw new Error(`refused: ${JSON.stringify(reply.denial)}`)
-  return reply.output as Fields
+  return reply.output
 }
 export function codeOf(reply: Reply): string {
   if (reply.ok) throw new Error(`not refused: ${JSON.stringify(reply.output)}`)

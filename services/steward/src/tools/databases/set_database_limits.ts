@@ -1,6 +1,5 @@
 // Connection and statement-time limits of a database's login role.
 import { z } from 'zod'
-import { deny } from '@bailiwick/contracts/problem'
 import type { ToolContext } from '../../context.ts'
 import { defineTool, exact } from '../../define-tool.ts'
 import { DatabaseId, KIND, Limits } from './shape.ts'
@@ -28,12 +27,9 @@ export default defineTool({
   resources: { database_id: KIND },
   effect: exact<z.output<typeof Input>, z.output<typeof Output>, LimitsState>({
     capture,
-    async undo(context, { database_id }, to) {
-      if (!to.limits)
-        return context.refuse(
-          deny('UNDO_UNAVAILABLE', { detail: 'The database had no limits that could be set again.' }),
-        )
-      await context.keeper.set_database_limits({ database_id, limits: to.limits })
+    async undo({ keeper }, { database_id }, { limits }) {
+      // Only an active database's limits are changed, so there were some.
+      if (limits) await keeper.set_database_limits({ database_id, limits })
     },
   }),
   async handle(context, input) {

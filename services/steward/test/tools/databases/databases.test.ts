@@ -145,6 +145,15 @@ test('limits are set and undone; changed since, undo is a conflict', async () =>
   const denial = await denialOf(workshop.undo(first.operationId))
   expect(denial.code).toBe('UNDO_CONFLICT')
   expect(denial.extra?.['conflicts']).toEqual([{ path: 'limits.connections', left: 5, now: 6 }])
+  const last = await workshop.call(setDatabaseLimits, { database_id, limits })
+  await workshop.call(deleteDatabase, { database_id })
+  expect((await denialOf(workshop.undo(last.operationId))).code).toBe('UNDO_CONFLICT')
+})
+
+test('limits out of range are refused', async () => {
+  const workshop = openWorkshop()
+  const database_id = await withDatabase(workshop)
+  const limits = { connections: 5, statement_timeout_ms: 1000 }
   for (const connections of [0, 101, 1.5])
     expect(
       (await denialOf(workshop.call(setDatabaseLimits, { database_id, limits: { ...limits, connections } }))).code,

@@ -204,3 +204,36 @@ test('the journal keeps no row: only keys and hashes', async () => {
   expect(JSON.stringify(state)).not.toContain('Ada')
   expect(state).toEqual({ sha256_by_key: { '{"id":"1"}': expect.stringMatching(/^[0-9a-f]{64}$/) } })
 })
+
+test('a table without a key is listed whole or refused, never cut', async () => {
+  const rows = Array.from({ length: 4 }, (_, x) => ({ x }))
+  const keeper = {
+    read_rows: async ({ limit }: { limit: number }) => ({ rows: rows.slice(0, limit), primary_key: [] }),
+  }
+  const context = { ...openWorkshop().context(), keeper: keeper as never }
+  const list = (limit: number) =>
+    listRows.handle(context, listRows.input.parse({ database_id: context.newResourceId, table, limit }))
+  expect(await list(4)).toEqual({ rows, primary_key: [], next_cursor: null })
+  expect((await denialOf(list(3))).code).toBe('TABLE_HAS_NO_KEY')
+})
+
+test('a cursor goes on behind the row itself, not behind what the answer shows of it', async () => {
+  const { workshop, database_id } = await withTable()
+  const text = [{ name: 'id', type: 'text' }]
+  await workshop.call(createTable, { database_id, table: 'keys', columns: text, primary_key: ['id'] })
+  const ids = ['a\u200b', 'b', 'c\u202e', 'd']
+  await workshop.call(insertRows, { database_id, table: 'keys', rows: ids.map((id) => ({ id })) })
+  const seen: unknown[] = []
+  let cursor: unknown
+  do {
+    const { output } = await workshop.call(listRows, {
+      database_id,
+      table: 'keys',
+      limit: 1,
+      ...(cursor ? { cursor } : {}),
+    })
+    seen.push(...(output['rows'] as unknown[]))
+    cursor = output['next_cursor']
+  } while (cursor)
+  expect(seen).toEqual(['a', 'b', 'c', 'd'].map((id) => ({ id })))
+})
