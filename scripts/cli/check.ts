@@ -22,15 +22,7 @@ const CHECKS: readonly Check[] = [
   {
     name: 'format',
     command: bin('prettier'),
-    args: [
-      '--check',
-      '--log-level',
-      'warn',
-      '--cache',
-      '--cache-location',
-      `${ROOT}/node_modules/.cache/prettier`,
-      '.',
-    ],
+    args: ['--check', '--log-level', 'warn', '--cache', '.'],
   },
   { name: 'types', command: bin('tsc'), args: ['-p', '.'] },
   {
@@ -97,10 +89,19 @@ function runCheck({ name, command, args, env }: Check): Promise<boolean> {
     child.stderr.on('data', keep)
     const end = (isOk: boolean, more = ''): void => {
       print(`${isOk ? 'ok    ' : 'failed'}  ${name.padEnd(20)} ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
-      if (!isOk) print(`${output.trim()}${more}`.replaceAll(/^/gm, '        '))
+      if (!isOk) for (const line of shorten(`${output.trim()}${more}`)) print(`        ${line}`)
       resolve(isOk)
     }
     child.once('error', (error) => end(false, error.message))
     child.once('close', (code) => end(code === 0))
   })
+}
+
+const SHOWN_LINES = 80
+
+/** The first is what one mends first; all of it is a command away. */
+function shorten(text: string): string[] {
+  const lines = text.split('\n')
+  if (lines.length <= SHOWN_LINES) return lines
+  return [...lines.slice(0, SHOWN_LINES), `... and ${lines.length - SHOWN_LINES} more lines`]
 }

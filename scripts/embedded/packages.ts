@@ -1,7 +1,7 @@
 // Brings what is missing from the system's packages, without starting any of it: a server that Debian starts by itself would
 // run outside our care, on its own port, with its own settings, today and after each boot.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { findPostgresBin, runToEnd } from '@bailiwick/kernel/postgres-cluster'
 import { PlainError } from './plain-error.ts'
@@ -171,6 +171,8 @@ async function keepFromBoot(units: readonly string[]): Promise<void> {
     // Each tool exists on some machines only, and each unit for some packages only.
     if (existsSync('/usr/bin/systemctl'))
       await runToEnd('systemctl', ['disable', '--quiet', unit], APT_ENV).catch(() => '')
+    // A machine without systemd today may have it tomorrow.
+    else for (const link of globSync(`/etc/systemd/system/*.wants/${unit}.service`)) rmSync(link)
     if (existsSync(`/etc/init.d/${unit}`) && existsSync('/usr/sbin/update-rc.d'))
       await runToEnd('update-rc.d', [unit, 'disable'], APT_ENV).catch(() => '')
   }

@@ -96,14 +96,13 @@ test('each part runs as its own user, with no right beyond that and nothing inhe
       '0000000000000000',
     ])
     expect([name, /^NoNewPrivs:\s+(.*)$/m.exec(status)![1]]).toEqual([name, '1'])
+    // nginx and PostgreSQL write their titles over what /proc shows as their environment.
+    if (name === 'edge' || name === 'postgres') continue
     const names = readFileSync(`/proc/${pid}/environ`, 'utf8')
       .split('\0')
+      .filter((line) => line !== '')
       .map((line) => line.split('=')[0]!)
-    expect(
-      names.filter(
-        (each) => each !== '' && !/^(BAILIWICK_\w+|PATH|LC_ALL|NODE_ENV)$/.test(each) && name !== 'postgres',
-      ),
-    ).toEqual([])
+    expect(names.filter((each) => !/^(BAILIWICK_\w+|PATH|LC_ALL|NODE_ENV)$/.test(each))).toEqual([])
   }
 })
 

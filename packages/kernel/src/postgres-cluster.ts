@@ -120,8 +120,8 @@ export async function startCluster(options: ClusterOptions & { readyWithinMs?: n
   const keep = (chunk: Buffer): void => {
     log = (log + chunk.toString('utf8')).slice(-4000)
   }
-  child.stdout!.on('data', keep)
-  child.stderr!.on('data', keep)
+  child.stdout.on('data', keep)
+  child.stderr.on('data', keep)
   const deadline = Date.now() + readyWithinMs
   while (!isClusterReady(dataDir, child.pid)) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {

@@ -1,15 +1,6 @@
 // What a handed-out database password can do when it attacks: directly, and through code that it leaves for the keeper to run.
 import { Client } from 'pg'
-import {
-  fingerprint,
-  newAccount,
-  newDatabase,
-  newOperation,
-  startBench,
-  withSession,
-  type Bench,
-  type Keeper,
-} from './harness.ts'
+import { newAccount, newDatabase, newOperation, startBench, withSession, type Bench, type Keeper } from './harness.ts'
 
 let bench: Bench
 let keeper: Keeper
@@ -161,8 +152,8 @@ const PAYLOAD = `
   END $f$;
   CREATE FUNCTION public.evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN PERFORM public.evil(); RETURN NEW; END $f$;
   CREATE FUNCTION public.evil_value(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN PERFORM public.evil(); RETURN x; END $f$;
-  CREATE TYPE public.trap AS (x int);
-  CREATE FUNCTION public.evil_cast(public.trap) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN PERFORM public.evil(); RETURN '1'; END $f$;
+  CREATE TYPE public.trap AS ENUM ('x');
+  CREATE FUNCTION public.evil_cast(public.trap) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN BEGIN PERFORM public.evil(); EXCEPTION WHEN OTHERS THEN NULL; END; RETURN '1'; END $f$;
   CREATE CAST (public.trap AS json) WITH FUNCTION public.evil_cast(public.trap);
   CREATE FUNCTION public.set_config(text, text, bool) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN PERFORM public.evil(); RETURN ''; END $f$;
   CREATE FUNCTION public.count(text) RETURNS bigint LANGUAGE plpgsql AS $f$ BEGIN PERFORM public.evil(); RETURN 1; END $f$;
@@ -178,7 +169,7 @@ test('code left in the database runs with the password’s own rights, whatever 
   await withSession(made.connection, made.password, (client) => client.query(PAYLOAD.replaceAll('LOGIN', made.login)))
   const { of, database_id } = made
   const insert = of()
-  await keeper.verb('insert_rows', { ...insert, table: 'baited', rows: [{ x: 1, trap: { x: 1 } }] })
+  await keeper.verb('insert_rows', { ...insert, table: 'baited', rows: [{ x: 1, trap: 'x' }] })
   await keeper.verb('update_rows', { ...of(), table: 'baited', updates: [{ key: { id: 1 }, values: { x: 2 } }] })
   await keeper.verb('remove_rows', { ...of(), table: 'baited', keys: [{ id: 1 }] })
   await keeper.verb('read_rows', { account_id, database_id, table: 'baited', keys: null, after: null, limit: 10 })
@@ -199,6 +190,6 @@ test('code left in the database runs with the password’s own rights, whatever 
   const after = (await powers()) as [unknown, { role: string; member: string }[]]
   const known = (before as typeof after)[1]
   expect(after[1]).toEqual(known)
-  const state = (await fingerprint(keeper, account_id, made.connection.database)) as { rows: Record<string, unknown[]> }
-  expect(state.rows['kept']).toHaveLength(1)
+  const kept = await withSession(made.connection, made.password, (client) => client.query('SELECT * FROM kept'))
+  expect(kept.rows).toEqual([{ id: 1 }])
 })

@@ -188,7 +188,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
 }
 
 /** Redacted by the tool's own declaration; without a tool nothing stays readable. Never larger than an entry should be. */
-function recordedInput({ input = null, tool }: Call): NonNullable<EntryInput['personal']['input']> {
+function recordedInput({ input = null, tool }: Call): Exclude<EntryInput['personal']['input'], undefined> {
   const redacted = redactInput(tool?.record ?? {}, input)
   const text = canonical(redacted)
   return text.length > MAX_RECORDED_INPUT ? { sha256: sha256Hex(text) } : redacted

@@ -158,6 +158,23 @@ test('a delete scope opens the preview of its own domain only', () => {
   expect(mayCall(toolNamed('get_database'), ['databases:delete'], tools)).toBe(false)
 })
 
+test('a delete scope opens a preview only together with all that the deletion needs', () => {
+  const target = catalogTool({
+    ...toolNamed('delete_database'),
+    name: 'delete_shop',
+    scopes: ['databases:delete', 'websites:delete'],
+    confirms: { preview_tool: 'preview_delete_shop', field: 'database_id' },
+  })
+  const preview = catalogTool({
+    ...toolNamed('preview_delete_database'),
+    name: 'preview_delete_shop',
+    previews: 'delete_shop',
+  })
+  const tools = makeCatalog([...TOOLS, target, preview])
+  expect(mayCall(preview, ['databases:delete'], tools)).toBe(false)
+  expect(mayCall(preview, ['databases:delete', 'websites:delete'], tools)).toBe(true)
+})
+
 test('a personal token is told from a typo by its checksum, and every made one is well formed', () => {
   for (let n = 0; n < 200; n += 1) {
     const token = makePersonalToken()

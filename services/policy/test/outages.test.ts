@@ -1,3 +1,5 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@bailiwick/testing/global-setup'
 import { codeOf, openStand, type Stand } from './support/stand.ts'
 
@@ -72,6 +74,22 @@ describe('when a part is down', () => {
     await expect(nowhere.admin.accounts_list({})).rejects.toMatchObject({ code: 'POLICY_UNAVAILABLE' })
   })
 
+  test('a policy that is cut off from PostgreSQL stops trusting what it remembers within two seconds', async () => {
+    const { token } = await stand.token(await stand.account())
+    const url = new URL(stand.database.as('policy'))
+    const wire = await openWire(Number(url.port))
+    url.port = String(wire.port)
+    const cutOff = await stand.replica({ databaseUrl: url.href })
+    await cutOff.ready()
+    expect(codeOf(await cutOff.decide(token, 'whoami'))).toBe('allow')
+    wire.cut()
+    const cutAt = performance.now()
+    const answer = () => cutOff.decide(token, 'whoami').then(codeOf, (fault: { code: string }) => fault.code)
+    while ((await answer()) === 'allow' && performance.now() - cutAt < 3000) await sleep(100)
+    expect(performance.now() - cutAt).toBeLessThan(2000)
+    expect(await answer()).toBe('POLICY_UNAVAILABLE')
+  })
+
   test('what is still in memory is written when the service ends', async () => {
     const other = await stand.replica()
     await other.ready()
@@ -84,3 +102,26 @@ describe('when a part is down', () => {
     expect(row!.last_used_at).toBe(stand.clock.now())
   })
 })
+
+/** A way to PostgreSQL that can be cut. */
+async function openWire(target: number): Promise<{ port: number; cut(): void }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1')
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => socket.destroy())
+    }
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return {
+    port: (server.address() as { port: number }).port,
+    cut() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}

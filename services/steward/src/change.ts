@@ -181,9 +181,11 @@ async function actOrClose(deps: Deps, change: Change, stage: Stage<'acting'>): P
   } catch (error) {
     if (error instanceof LeaseLost || isOutage(error)) throw error
     deps.logger.error('act_failed', { operation: stage.id, tool: stage.tool }, error)
+    const denial = toDenial(error)
     const { isUnknown, isUntouched } = await probe(deps, stage)
-    if (isUnknown || !isUntouched) return leaveToHuman(deps, change, stage)
-    return deps.journal.refused(stage, toDenial(error))
+    // The keeper itself says OUTCOME_UNKNOWN of a step that it began before it died and cannot see on the target.
+    if (isUnknown || !isUntouched || denial.code === 'OUTCOME_UNKNOWN') return leaveToHuman(deps, change, stage)
+    return deps.journal.refused(stage, denial)
   }
 }
 

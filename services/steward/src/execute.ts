@@ -11,7 +11,7 @@ import { Refused } from './context.ts'
 import type { Deps } from './deps.ts'
 import { entryOf, forgedEntry } from './entries.ts'
 import { answerRead } from './read.ts'
-import { Stopped, toDenial } from './stopped.ts'
+import { rootCause, toDenial } from './stopped.ts'
 
 type Reply = z.input<typeof ExecuteReply>
 type Request = z.output<typeof stewardDoor.routes.execute.input>
@@ -44,10 +44,12 @@ export function createExecute(deps: Deps, permitKey: Buffer): Execute {
     try {
       return await (isRead ? answerRead(deps, call.value, startedMs) : answerChange(deps, call.value, startedMs))
     } catch (error) {
-      const isNo = error instanceof Refused || (error instanceof Stopped && error.cause instanceof Refused)
-      if (!isNo)
-        deps.logger.error('call_failed', { tool: call.value.tool.name, request: call.value.permit.request_id }, error)
-      return refuse(toDenial(error), isNo ? 'deny' : 'allow')
+      const cause = rootCause(error)
+      // A denial is a no of ours; anything else is a part that broke, and an operator's matter.
+      const isDenial = cause instanceof Refused
+      const { tool, permit } = call.value
+      if (!isDenial) deps.logger.error('call_failed', { tool: tool.name, request: permit.request_id }, cause)
+      return refuse(toDenial(error), isDenial ? 'deny' : 'allow')
     } finally {
       leave()
     }

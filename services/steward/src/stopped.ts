@@ -35,6 +35,12 @@ const OUTAGES: ReadonlySet<string> = new Set<Code>([
 export const isOutage = (error: unknown): boolean =>
   error instanceof Fault ? OUTAGES.has(error.code) : error instanceof Refused && OUTAGES.has(error.denial.code)
 
+/** What went wrong first, under what the pipeline made of it for the caller. */
+export function rootCause(error: unknown): unknown {
+  const isWrapped = error instanceof Stopped || (error instanceof Refused && error.cause !== undefined)
+  return isWrapped ? rootCause(error.cause) : error
+}
+
 /** Any error as the caller may see it. */
 export function toDenial(error: unknown): Denial {
   if (error instanceof Stopped) return toDenial(error.cause)

@@ -226,6 +226,8 @@ describe('a part that is down', () => {
     house.keeper.failsAfterEffect.add('create_database')
     const reply = await call('create_database', { name: 'shop' }, { operation_id })
     expect(reply).toMatchObject({ ok: false, denial: { code: 'BACKEND_UNAVAILABLE', extra: { operation_id } } })
+    // Allowed, and broken: not a denial.
+    expect(house.audit.entries.at(-1)).toMatchObject({ kind: 'call', decision: 'allow', code: 'BACKEND_UNAVAILABLE' })
     house.keeper.failsAfterEffect.clear()
     await steward.recovery.pass()
     expect(await house.state(operation_id)).toBe('recorded')
@@ -290,6 +292,30 @@ describe('the keeper', () => {
     // What may or may not exist stays held.
     expect(codeOf(await call('create_database', { name: 'shop' }))).toBe('RESOURCE_BUSY')
   })
+})
+
+test('a bug in a handler that had done nothing closes the operation; one that had done something is left to a human', async () => {
+  const id = await create()
+  const input = { database_id: id, limits: limits(5) }
+  const { set_database_limits } = steward.deps.keeper
+  const break_ = async (before: boolean) => {
+    Object.assign(steward.deps.keeper, {
+      set_database_limits: async (message: never) => {
+        if (!before) await set_database_limits(message)
+        throw new TypeError('a bug')
+      },
+    })
+    const reply = await call('set_database_limits', input)
+    Object.assign(steward.deps.keeper, { set_database_limits })
+    return reply
+  }
+  const harmless = await break_(true)
+  expect(codeOf(harmless)).toBe('INTERNAL')
+  expect(await house.state(harmless.operation_id!)).toBe('closed')
+  expect(JSON.stringify(harmless)).not.toContain('a bug')
+  const halfDone = await break_(false)
+  expect(codeOf(halfDone)).toBe('OUTCOME_UNKNOWN')
+  expect(codeOf(await call('set_database_limits', input))).toBe('RESOURCE_BUSY')
 })
 
 describe('leases', () => {

@@ -17,7 +17,7 @@ export type Act = {
   readonly account: string | null
   readonly reason: string | null
   /** What was asked; recorded, so never a secret. */
-  readonly input: NonNullable<EntryInput['personal']['input']>
+  readonly input: Exclude<EntryInput['personal']['input'], undefined>
   readonly resource?: { readonly kind: string; readonly id: string }
   readonly tool?: string
 }

@@ -97,7 +97,7 @@ export async function openStand(tools = makeCatalog()) {
       )
         await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    return { gateway, steward, admin, decide, ready, close, deps: service.deps }
+    return { url, gateway, steward, admin, decide, ready, close, deps: service.deps }
   }
 
   const first = await replica()

@@ -29,7 +29,15 @@ export default defineTool({
   async handle({ journal }, { limit, cursor }) {
     const page = await journal.trash({ limit, cursor: cursor ?? null })
     return {
-      items: page.items.map(({ scopes: _, ...item }) => ({ ...item, name: untrusted(item.name) })),
+      items: page.items.map(({ operation_id, tool, kind, resource_id, name, deleted_at, undo_until }) => ({
+        operation_id,
+        tool,
+        kind,
+        resource_id,
+        name: untrusted(name),
+        deleted_at,
+        undo_until,
+      })),
       next_cursor: page.nextCursor,
     }
   },
