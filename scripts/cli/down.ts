@@ -1,12 +1,11 @@
 // ./bailiwick down: stops exactly what `up` started, and waits until it is gone.
-import { rmdirSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readLayout } from '../embedded/config.ts'
 import { runningSupervisor } from '../embedded/control-socket.ts'
-import { mountFolder } from '../embedded/layout.ts'
 import { endLeftovers } from '../embedded/leftovers.ts'
 import { requireRoot } from '../embedded/preflight.ts'
 import { isAlive } from '../embedded/processes.ts'
+import { removeMountFolder } from '../embedded/reachable.ts'
 import { print, readOptions, type Command } from './command.ts'
 
 const STOP_WITHIN_MS = 120_000
@@ -33,16 +32,8 @@ Stops the embedded stack in reverse order and waits until every process is gone.
       if (isAlive(running)) process.kill(running.pid, 'SIGKILL')
     }
     const left = await endLeftovers(layout.state, (line) => print(`· ${line}`))
-    for (const folder of ['/checkout', '/state', '']) removeEmpty(`${mountFolder(layout.state)}${folder}`)
+    removeMountFolder(layout.state)
     print(running || left.length > 0 ? 'Bailiwick is stopped.' : 'Bailiwick was not running.')
     return 0
   },
-}
-
-function removeEmpty(folder: string): void {
-  try {
-    rmdirSync(folder)
-  } catch {
-    // Not there: the checkout is open and was not mounted.
-  }
 }

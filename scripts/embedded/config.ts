@@ -8,7 +8,12 @@ export const ROOT = resolve(import.meta.dirname, '../..')
 
 const Settings = z.object({
   // The ports reach to base + 599; below 1024 only root may listen, and the parts are not root.
-  BAILIWICK_PORT_BASE: z.coerce.number().int().min(1024, 'is below 1024').max(64936, 'is above 64936').default(8400),
+  BAILIWICK_PORT_BASE: z.coerce
+    .number('is not a number')
+    .int('is not a whole number')
+    .min(1024, 'is below 1024')
+    .max(64936, 'is above 64936')
+    .default(8400),
   BAILIWICK_STATE: z.string().min(1).default(`${ROOT}/.bailiwick`),
 })
 

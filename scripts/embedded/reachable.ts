@@ -1,7 +1,7 @@
 // Can the parts, which are not root, read the checkout and reach their state? A checkout below a closed home (/root) is common:
 // then the supervisor lives in a mount namespace of its own where both appear below /run.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { USERS, mountFolder, type Layout } from './layout.ts'
 import { PlainError } from './plain-error.ts'
 
@@ -65,9 +65,18 @@ export function choosePlace(layout: Layout): Place {
   ]
   const tried = spawnSync(command, [...args, '--clear-groups', 'test', '-x', place.state], { stdio: 'ignore' })
   if (tried.status === 0) return { prefix, ...place, mounted: true }
+  removeMountFolder(state)
   throw new PlainError(
     `other users cannot reach ${isReachable(root) ? state : root} (a folder above it is closed to them), and the services are other users: move the checkout to a folder that is open to all, such as /opt/bailiwick, or open the folders above it (chmod o+x)`,
   )
+}
+
+/** Outside of the supervisor's namespace it is empty. */
+export function removeMountFolder(state: string): void {
+  for (const folder of ['/checkout', '/state', '']) {
+    const path = `${mountFolder(state)}${folder}`
+    if (existsSync(path)) rmdirSync(path)
+  }
 }
 
 /** Every source file must be readable for all: a checkout made under umask 077 is not. */

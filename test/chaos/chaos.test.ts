@@ -12,6 +12,7 @@ const MUST_BE_ZERO = [
   'effectsWithoutIntent',
   'wrongRefusals',
   'brokenLog',
+  'stuckOperations',
 ] as const
 const print = (line: string): void => void process.stdout.write(`  chaos: ${line}\n`)
 

@@ -26,8 +26,9 @@ export type Figures = {
   effectsWithoutIntent: number
   wrongRefusals: number
   brokenLog: number
-  /** For information: intents that end without an outcome although everything has recovered. */
-  openIntents: number
+  /** Operations that are still under way although everything has recovered, and those left to a human. */
+  stuckOperations: number
+  unknownOperations: number
   logEntries: number
   seconds: number
 }
@@ -96,7 +97,7 @@ export async function runChaos(options: {
         wrong.push(`${tool}: ${final.status} ${String(final.body['code'])} ${String(final.body['detail'])}`)
         return final
       }
-      await new Promise((resolve) => setTimeout(resolve, 300 + random() * 500))
+      await new Promise((resolve) => setTimeout(resolve, 500 + random() * 1000))
       if (token.spent()) break
     }
     return null
@@ -155,6 +156,7 @@ export async function runChaos(options: {
     async () => (await stack.status()).every((part) => part.health === 'up'),
     60_000,
   )
+  const stuck = await drained(stack)
   const figures = await count(stack, clients, acknowledged, sentMarkers)
   admin.close()
   for (const line of new Set(wrong)) print(`wrong refusal: ${line}`)
@@ -164,6 +166,7 @@ export async function runChaos(options: {
     calls,
     acknowledged: acknowledged.length,
     ...figures,
+    ...stuck,
     wrongRefusals: wrong.length,
     seconds: Math.round((Date.now() - started) / 1000),
   }
@@ -211,7 +214,7 @@ async function makeClients(
   for (const client of clients) {
     const superuser = await clusterClient(stack, client)
     await superuser.query(
-      `CREATE SEQUENCE marks_id OWNED BY marks.id; ALTER TABLE marks ALTER COLUMN id SET DEFAULT nextval('marks_id'); GRANT USAGE ON SEQUENCE marks_id TO PUBLIC`,
+      `CREATE SEQUENCE marks_id; ALTER TABLE marks ALTER COLUMN id SET DEFAULT nextval('marks_id'); GRANT USAGE ON SEQUENCE marks_id TO PUBLIC`,
     )
     await superuser.end()
   }
@@ -223,6 +226,20 @@ async function clusterClient(stack: Stack, client: Client): Promise<pg.Client> {
   const connection = new pg.Client({ ...login, database: `db_${idHex(client.databaseId)}` })
   await connection.connect()
   return connection
+}
+
+/** Waits until recovery has brought every operation to its end, or to where it waits for its caller with nothing done. */
+async function drained(stack: Stack): Promise<{ stuckOperations: number; unknownOperations: number }> {
+  const control = await controlDatabase(stack)
+  const inState = async (condition: string): Promise<number> =>
+    Number((await control.query(`SELECT count(*) FROM steward.operations WHERE ${condition}`)).rows[0].count)
+  const underWay = `state NOT IN ('recorded', 'closed', 'unknown') AND NOT (state IN ('accepted', 'intended') AND lease_until IS NULL)`
+  await eventually('no operation is under way', async () => (await inState(underWay)) === 0, 60_000).catch(
+    () => undefined,
+  )
+  const counts = { stuckOperations: await inState(underWay), unknownOperations: await inState(`state = 'unknown'`) }
+  await control.end()
+  return counts
 }
 
 /** Compares what was acknowledged with what the log and the databases hold. */
@@ -270,7 +287,6 @@ async function count(
     doubleEffects: [...present.values()].filter((times) => times > 1).length,
     effectsWithoutIntent: effectsWithoutIntent + [...present.keys()].filter((mark) => !sent.has(mark)).length,
     brokenLog,
-    openIntents: [...intents.keys()].filter((operation) => !outcomes.has(operation)).length,
     logEntries: leaves.length,
   }
 }

@@ -16,6 +16,8 @@ export type Route<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodTy
   readonly callers: readonly string[]
   readonly input: I
   readonly output: O
+  /** How long a caller waits for a `json` answer; for work that is long by nature. Default: the client's. */
+  readonly timeoutMs?: number
 }
 
 export type Door = {
@@ -137,6 +139,9 @@ export async function serveDoor<D extends Door>(options: {
   }
 }
 
+/** Bytes in either direction may take their time, but not stand still. */
+const IDLE_MS = 30_000
+
 /** Connects to `door` as `caller`; `url` is `http://host:port` or `unix:/path`. Unreachable or out of time: Fault(door.unavailable). A fault there: Fault with its code. */
 export function connectDoor<D extends Door>(options: {
   door: D
@@ -167,7 +172,9 @@ export function connectDoor<D extends Door>(options: {
             ? { ...headers, 'content-type': 'application/json', 'content-length': json.length }
             : { ...headers, [PARAMS]: json.toString('base64url') },
       })
-      const timer = setTimeout(() => request.destroy(new Error('timeout')), timeoutMs)
+      const giveUp = (): void => void request.destroy(new Error('timeout'))
+      const timer = route.kind === 'json' ? setTimeout(giveUp, route.timeoutMs ?? timeoutMs) : undefined
+      if (route.kind !== 'json') request.setTimeout(IDLE_MS, giveUp)
       const fail = (error: unknown): void => {
         clearTimeout(timer)
         reject(unavailable(String(error), error))

@@ -16,8 +16,6 @@ import { openOperations } from './operations.ts'
 import { createPurge } from './purge.ts'
 import { createZoneVerbs } from './zones/zones.ts'
 
-/** Dumps and base backups of any size pass through the vault's door. */
-const VAULT_TIMEOUT_MS = 15 * 60_000
 
 await runMain('keeper', async () => {
   const config = readKeeperConfig()
@@ -42,7 +40,6 @@ await runMain('keeper', async () => {
     url: config.BAILIWICK_VAULT_URL,
     caller: 'keeper',
     key: vaultKey,
-    timeoutMs: VAULT_TIMEOUT_MS,
   })
   const operations = openOperations({ file: `${stateDir}/operations.log` })
   let bases: BaseBackups | undefined

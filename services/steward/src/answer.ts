@@ -13,7 +13,6 @@ import { entryOf } from './entries.ts'
 import { LeaseLost, type Opening } from './journal.ts'
 import { planTool, type Plan } from './plan.ts'
 import { isHarmless, Stopped, toDenial } from './stopped.ts'
-import { toWireFields } from './wire-json.ts'
 import { findReversal, planUndo, type Reversal } from './undo.ts'
 
 type Reply = z.input<typeof ExecuteReply>
@@ -130,14 +129,14 @@ async function reply(deps: Deps, change: Change, ended: Ended, isReplay: boolean
   })
   return {
     ok: true,
-    output: toWireFields({
+    output: {
       ...ended.output,
       ...(effect === 'exact' || effect === 'recoverable'
         ? { undo: { operation_id, undo_until: ended.undoUntil.toISOString() } }
         : {}),
       ...(secret ? { secret } : {}),
       ...(isReplay ? { idempotent_replay: true } : {}),
-    }),
+    },
     replay: isReplay,
     receipt: ended.outcomeIndex!,
     operation_id,

@@ -11,6 +11,7 @@ import type { Deps } from './deps.ts'
 import { listTrash, viewOperation } from './operations.ts'
 import { bindResources, listZoneVersions, readZoneVersion, type Changes } from './resources.ts'
 import { previewUndo } from './undo.ts'
+import { untrustedJson } from './untrusted.ts'
 
 export type Binding = {
   readonly sealed: SealedPermit
@@ -84,5 +85,10 @@ function bindKeeper({ keeper }: Deps, binding: Binding): BoundKeeper {
 
 function toRefusal(verb: string, { code, detail, conflicts }: KeeperRefusal): Error {
   if (!isCode(code)) return new Fault('INTERNAL', `keeper refused ${verb} with ${code}`)
-  return new Refused(deny(code, { detail: detail.slice(0, 2000), ...(conflicts ? { extra: { conflicts } } : {}) }))
+  return new Refused(
+    deny(code, {
+      detail: detail.slice(0, 2000),
+      ...(conflicts ? { extra: { conflicts: untrustedJson(conflicts) } } : {}),
+    }),
+  )
 }

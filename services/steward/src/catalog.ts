@@ -4,9 +4,9 @@ import { CatalogTool, indexCatalog, type LoadedCatalog, type Risk } from '@baili
 import { SCOPES } from '@bailiwick/contracts/scopes'
 import { ConfigError } from '@bailiwick/kernel/config'
 import type { Tool } from './define-tool.ts'
-import type { WireJson } from './wire-json.ts'
+import type { Json } from '@bailiwick/kernel/canonical'
 
-type Schema = { [key: string]: WireJson }
+type Schema = { [key: string]: Json }
 
 const MAX_SUMMARY_WORDS = 40
 const NAME = /^[a-z]+(_[a-z]+)*$/
@@ -147,7 +147,7 @@ function withFields(schema: Schema, added: { optional?: Schema; required?: Schem
 }
 
 /** Constructs that clients in use reject or misread. */
-function findUnportable(value: WireJson, path: string): string | null {
+function findUnportable(value: Json, path: string): string | null {
   if (value === null || typeof value !== 'object') return null
   if (Array.isArray(value)) return first(value.map((item, index) => findUnportable(item, `${path}[${index}]`)))
   if ('const' in value && typeof value['const'] !== 'string') return `${path}: a const that is not a string`

@@ -166,9 +166,15 @@ async function beginActing(deps: Deps, stage: Stage<'snapshotted'>): Promise<Sta
 
 /** After a crash in `acting` nobody knows whether the keeper was told. It is asked by operation; nothing is repeated blindly. */
 async function actAgain(deps: Deps, change: Change, stage: Stage<'acting'>): Promise<Stage> {
-  const { isUnknown } = await probe(deps, stage)
+  const { isUnknown, isUntouched } = await probe(deps, stage)
+  if (isUnknown) return leaveToHuman(deps, change, stage)
+  if (isUntouched) {
+    // Nothing has been done: a token revoked or an account frozen while nobody drove this counts as it would have then.
+    const verdict = await deps.policy.stillValid({ permit: stage.sealed, resources: [...stage.resources] })
+    if (!verdict.ok) return deps.journal.refused(stage, verdict.denial)
+  }
   // The keeper's verbs answer a repeated operation with their first answer, so running the handler again finishes what was begun.
-  return isUnknown ? leaveToHuman(deps, change, stage) : actOrClose(deps, change, stage)
+  return actOrClose(deps, change, stage)
 }
 
 /**

@@ -4,7 +4,6 @@ import { CODES, type Code } from '@bailiwick/contracts/codes'
 import type { CatalogTool } from '@bailiwick/contracts/catalog'
 import { redactInput, type Permit } from '@bailiwick/contracts/permit'
 import type { Json } from '@bailiwick/kernel/canonical'
-import { toWire } from './wire-json.ts'
 
 export type Happened = {
   readonly kind: 'call' | 'intent' | 'outcome' | 'replay' | 'secret_issued'
@@ -46,7 +45,7 @@ export function entryOf(
       address: permit.address,
       agent: permit.agent,
       principal: permit.principal,
-      input: toWire(redactInput(tool.record, input)),
+      input: redactInput(tool.record, input),
       idempotency_key: permit.idempotency_key,
       preview_id: permit.preview_id,
       approval_id: permit.approval_id,

@@ -45,7 +45,7 @@ export type Journal = ReturnType<typeof createJournal>
 
 /** `holder` is this process's own name; `leaseMs` how long a silent steward keeps an operation. */
 export function createJournal(options: { database: Database; clock: Clock; holder: string; leaseMs?: number }) {
-  const { database, clock, holder, leaseMs = 15_000 } = options
+  const { database, clock, holder, leaseMs = 5_000 } = options
   const leaseEnd = (): Date => new Date(clock.now() + leaseMs)
 
   /** Moves `at` on, under its lease and from exactly its state; otherwise nothing and LeaseLost. */

@@ -20,8 +20,6 @@ import { createJournal } from './journal.ts'
 import { createRecovery } from './recover.ts'
 import { tools } from './tools/index.ts'
 
-/** The keeper dumps and restores within one answer; its lease is renewed meanwhile. */
-const KEEPER_TIMEOUT_MS = 15 * 60_000
 const RECOVERY_EVERY_MS = 1000
 
 await runMain('steward', async () => {
@@ -46,14 +44,12 @@ await runMain('steward', async () => {
     url: config.keeperUrl,
     caller,
     key: keyTo('keeper'),
-    timeoutMs: KEEPER_TIMEOUT_MS,
   })
   const vault = connectDoor({
     door: vaultDoor,
     url: config.vaultUrl,
     caller,
     key: keyTo('vault'),
-    timeoutMs: KEEPER_TIMEOUT_MS,
   })
   const audit = connectDoor({ door: auditDoor, url: config.auditUrl, caller, key: keyTo('audit') })
   const policy = connectDoor({ door: policyDoor, url: config.policyUrl, caller, key: keyTo('policy') })

@@ -9,7 +9,6 @@ import type { Deps } from './deps.ts'
 import { entryOf } from './entries.ts'
 import { namedResources, requireResources, type Output } from './plan.ts'
 import { loadResources } from './resources.ts'
-import { toWire, toWireFields } from './wire-json.ts'
 
 export async function answerRead(deps: Deps, call: Call, startedMs: number): Promise<z.input<typeof ExecuteReply>> {
   const { tool, permit, sealed, parsed } = call
@@ -41,7 +40,7 @@ export async function answerRead(deps: Deps, call: Call, startedMs: number): Pro
       durationMs: deps.clock.now() - startedMs,
     }),
   )
-  return { ok: true, output: toWireFields(output), replay: false, receipt: index, operation_id: null }
+  return { ok: true, output: output, replay: false, receipt: index, operation_id: null }
 }
 
 /**
@@ -61,11 +60,11 @@ async function mintPreview(
     assessment: {
       kind: 'preview',
       for_tool,
-      input: toWireFields(input),
+      input: input,
       resource_kind: bound.kind,
       resource_id: bound.id,
       resource_version: bound.version,
-      impact: toWire(seen['impact'] ?? null),
+      impact: seen['impact'] ?? null,
     },
   })
   if (!verdict.ok) throw new Refused(verdict.denial)

@@ -37,6 +37,10 @@ const TableInfo = z.strictObject({
   rows: z.number().int(),
 })
 export type TableInfo = z.infer<typeof TableInfo>
+/** Work whose length is the data's: a dump, a recovery; a first cluster. */
+const long = <R extends Route>(route: R, timeoutMs: number) => ({ ...route, timeoutMs })
+const MINUTE = 60_000
+
 const Limits = z.strictObject({
   connections: z.number().int().min(1).max(100),
   statement_timeout_ms: z.number().int().min(100).max(600_000),
@@ -65,7 +69,7 @@ export const keeperDoor = {
   routes: {
     // Databases. `database_id` is a resource id; physical names derive from it.
     /** Makes the account's cluster first where there is none. */
-    create_database: change({ database_id: ResourceId }, { connection: Connection }),
+    create_database: long(change({ database_id: ResourceId }, { connection: Connection }), 2 * MINUTE),
     /** A fresh password of the database's login role, each time: the only verb that returns a secret, and it keeps none. */
     issue_password: read({ database_id: ResourceId }, { connection: Connection, password: z.string() }),
     describe_database: read(
@@ -136,13 +140,16 @@ export const keeperDoor = {
     reverse_rows: change({ database_id: ResourceId, of_operation: OperationId }, { reversed: z.number().int() }),
     set_database_limits: change({ database_id: ResourceId, limits: Limits }, {}),
     /** A dump into the vault, read back and verified there. Fails: SNAPSHOT_FAILED. */
-    dump_database: change({ database_id: ResourceId }, { restore_point: RestorePoint }),
-    quarantine_database: change({ database_id: ResourceId }, {}),
-    restore_database: change({ database_id: ResourceId }, {}),
+    dump_database: long(change({ database_id: ResourceId }, { restore_point: RestorePoint }), 15 * MINUTE),
+    quarantine_database: long(change({ database_id: ResourceId }, {}), MINUTE),
+    restore_database: long(change({ database_id: ResourceId }, {}), MINUTE),
     /** A new database with the source's content at `target_time` (ms). The source is not touched; it may be quarantined. */
-    restore_database_to_new: change(
-      { database_id: ResourceId, new_database_id: ResourceId, target_time: z.number().int() },
-      { connection: Connection, recovered_to: z.number().int() },
+    restore_database_to_new: long(
+      change(
+        { database_id: ResourceId, new_database_id: ResourceId, target_time: z.number().int() },
+        { connection: Connection, recovered_to: z.number().int() },
+      ),
+      15 * MINUTE,
     ),
 
     // Zones. `name` is the domain; until it is published the zone lives under a name derived from its id, so that names of
@@ -155,12 +162,15 @@ export const keeperDoor = {
       {},
     ),
     /** Serves the zone under its own name. Taken by another zone: CONFLICT. */
-    publish_zone: change({ zone_id: ResourceId, name: ZoneName }, {}),
-    unpublish_zone: change({ zone_id: ResourceId, name: ZoneName }, {}),
+    publish_zone: long(change({ zone_id: ResourceId, name: ZoneName }, {}), MINUTE),
+    unpublish_zone: long(change({ zone_id: ResourceId, name: ZoneName }, {}), MINUTE),
     /** Exports the zone, keys included, into the vault, verifies that, and only then stops serving it. */
-    quarantine_zone: change({ zone_id: ResourceId, name: ZoneName }, { restore_point: RestorePoint }),
+    quarantine_zone: long(change({ zone_id: ResourceId, name: ZoneName }, { restore_point: RestorePoint }), 2 * MINUTE),
     /** Back as it was; staged when its name is served by another zone now. */
-    restore_zone: change({ zone_id: ResourceId, name: ZoneName }, { state: z.enum(['staged', 'published']) }),
+    restore_zone: long(
+      change({ zone_id: ResourceId, name: ZoneName }, { state: z.enum(['staged', 'published']) }),
+      2 * MINUTE,
+    ),
     /** TXT records at `name` as the configured resolver sees them from outside. */
     resolve_txt: read({ name: ZoneName }, { values: z.array(z.string()) }),
 

@@ -41,6 +41,7 @@ export const vaultDoor = {
       kind: 'json',
       callers: ['keeper', 'steward'],
       input: RestorePointRef,
+      timeoutMs: 15 * 60_000,
       output: z.strictObject({ ok: z.boolean() }),
     },
   },
