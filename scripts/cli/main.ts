@@ -13,7 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   admin: async () => (await import('./admin.ts')).admin,
   test: async () => (await import('./test.ts')).test,
   check: async () => (await import('./check.ts')).check,
-  bench: async () => (await import('./play.ts')).bench,
+  bench: async () => (await import('./bench.ts')).bench,
   generate: async () => (await import('./play.ts')).generate,
 }
 

@@ -65,17 +65,6 @@ const program = (name: string, file: string, summary: string, help: string): Com
   },
 })
 
-export const bench = program(
-  'bench',
-  'scripts/cli/bench.ts',
-  'measures calls per second and where the time goes',
-  `
-usage: ./bailiwick bench [OPTIONS]
-
-Starts a stack of its own, loads it from this machine, prints milliseconds and CPU per step, and calls per second with
-p50, p95 and p99 at 1, 8 and 32 clients.
-`,
-)
 export const generate = program(
   'generate',
   'scripts/docs/generate.ts',

@@ -77,7 +77,7 @@ export async function runChaos(options: {
   const sentMarkers = new Set<string>()
   const wrong: string[] = []
   let calls = 0
-  let stopping = false
+  const stop = new AbortController()
 
   /** One operation, sent twice at once and again until it has an answer that counts. */
   const settle = async (client: Client, tool: string, input: Record<string, unknown>): Promise<Reply | null> => {
@@ -104,7 +104,7 @@ export async function runChaos(options: {
   }
 
   const live = async (client: Client): Promise<void> => {
-    while (!stopping) {
+    while (!stop.signal.aborted) {
       if (random() < 0.85) {
         const marker = randomUUID()
         sentMarkers.add(marker)
@@ -149,7 +149,7 @@ export async function runChaos(options: {
     kills[victim] = (kills[victim] ?? 0) + 1
     print(`round ${round}/${rounds}: killed ${victim}; ${acknowledged.length} acknowledged, ${calls} calls`)
   }
-  stopping = true
+  stop.abort()
   await Promise.all(running)
   await eventually(
     'everything is healthy again',

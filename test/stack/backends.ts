@@ -87,7 +87,10 @@ export async function snapshotDatabase(
     // pg_dump writes a random token into its output since its 2025 security releases.
     const lines = dump.split('\n').filter((line) => !/^\\(un)?restrict /.test(line))
     // Rows have no order: an updated row moves to the end of its table's pages.
-    const stable = [...lines.filter((line) => !line.startsWith('INSERT INTO ')), ...lines.filter((line) => line.startsWith('INSERT INTO ')).sort()].join('\n')
+    const stable = [
+      ...lines.filter((line) => !line.startsWith('INSERT INTO ')),
+      ...lines.filter((line) => line.startsWith('INSERT INTO ')).sort(),
+    ].join('\n')
     return `${stable}\n${JSON.stringify({ roles: roles.rows, database: database.rows, extensions: extensions.rows }, null, 1)}`
   } finally {
     await client.end()

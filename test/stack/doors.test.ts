@@ -167,9 +167,9 @@ describe('the keeper’s first door, driven with the steward’s keys', () => {
   })
   test('cannot be used for another account’s things', async () => {
     for (const reply of [
-      await keeper.describe_database({ account_id: bob.id as AccountId, database_id: shop.id }),
+      await keeper.describe_database({ account_id: bob.id, database_id: shop.id }),
       await keeper.quarantine_database({
-        account_id: bob.id as AccountId,
+        account_id: bob.id,
         database_id: shop.id,
         operation_id: operation(),
       }),
@@ -178,7 +178,7 @@ describe('the keeper’s first door, driven with the steward’s keys', () => {
         reply.ok ? 'absent' : expect.objectContaining({ ok: false }),
       )
     }
-    expect(await keeper.describe_database({ account_id: alice.id as AccountId, database_id: shop.id })).toMatchObject({
+    expect(await keeper.describe_database({ account_id: alice.id, database_id: shop.id })).toMatchObject({
       ok: true,
       state: 'active',
     })
@@ -211,7 +211,7 @@ describe('the keeper’s first door, driven with the steward’s keys', () => {
     'COMMIT',
   ])('its query verb only reads: %s', async (sql) => {
     const reply = await keeper.run_read_query({
-      account_id: alice.id as AccountId,
+      account_id: alice.id,
       database_id: shop.id,
       sql,
       timeout_ms: 1000,
@@ -219,7 +219,7 @@ describe('the keeper’s first door, driven with the steward’s keys', () => {
     })
     if (reply.ok) expect(JSON.stringify(reply.rows)).not.toMatch(/true/)
     else expect(reply.code).toBe('QUERY_REFUSED')
-    expect(await keeper.describe_database({ account_id: alice.id as AccountId, database_id: shop.id })).toMatchObject({
+    expect(await keeper.describe_database({ account_id: alice.id, database_id: shop.id })).toMatchObject({
       ok: true,
       tables: expect.arrayContaining([expect.objectContaining({ name: 'orders' })]),
     })
@@ -227,7 +227,7 @@ describe('the keeper’s first door, driven with the steward’s keys', () => {
   test('identifiers cannot carry SQL', async () => {
     await expect(
       keeper.create_table({
-        account_id: alice.id as AccountId,
+        account_id: alice.id,
         database_id: shop.id,
         operation_id: operation(),
         table: 'x"; DROP TABLE orders; --',

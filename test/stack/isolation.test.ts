@@ -60,7 +60,11 @@ beforeAll(async () => {
 const normal = ({ status, headers, body }: Reply): string => {
   const { request_id: _, operation_id: __, receipt: ___, ...rest } = body
   const { date: _d, 'bailiwick-receipt': _r, 'bailiwick-request-id': _i, 'content-length': _l, ...shown } = headers
-  return JSON.stringify({ status, rest, headers: Object.fromEntries(Object.entries(shown).filter(([name]) => !name.includes('ratelimit'))) })
+  return JSON.stringify({
+    status,
+    rest,
+    headers: Object.fromEntries(Object.entries(shown).filter(([name]) => !name.includes('ratelimit'))),
+  })
 }
 /** Tools whose input is a resource of the account. */
 const byResource: CatalogTool[] = catalog.list.filter((tool) => tool.resources.length > 0)

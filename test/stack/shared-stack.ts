@@ -2,7 +2,7 @@
 import { Stack } from './support.ts'
 
 export const sharedStack = (): Stack =>
-  new Stack(Number(process.env['TEST_STACK_PORT_BASE']), process.env['TEST_STACK_STATE']!)
+  new Stack(Number(process.env['TEST_STACK_PORT_BASE']), process.env['TEST_STACK_STATE'])
 
 export type Account = { id: string; token: string; tokenId: string }
 

@@ -134,15 +134,9 @@ export class Stack {
           response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
           response.on('error', reject)
           response.on('end', () => {
-            try {
-              resolve({
-                status: response.statusCode ?? 0,
-                headers: response.headers,
-                body: JSON.parse(text) as Record<string, unknown>,
-              })
-            } catch {
-              reject(new Error(`${tool}: ${response.statusCode} is not JSON: ${text.slice(0, 200)}`))
-            }
+            const parsed = parseObject(text)
+            if (parsed) resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed })
+            else reject(new Error(`${tool}: ${response.statusCode} is not JSON: ${text.slice(0, 200)}`))
           })
         },
       )
@@ -172,5 +166,13 @@ export async function eventually(what: string, holds: () => Promise<boolean>, wi
     if (await holds().catch(() => false)) return
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return null
   }
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { AnyJson } from './json.ts'
-import { hashJson, type Json } from '@bailiwick/kernel/canonical'
+import { hashJson } from '@bailiwick/kernel/canonical'
 
 export const Risk = z.enum(['read', 'write', 'destructive'])
 export type Risk = z.infer<typeof Risk>
@@ -51,7 +51,7 @@ export function indexCatalog(catalog: Catalog): LoadedCatalog {
   return {
     list: catalog.tools,
     tools: new Map(catalog.tools.map((tool) => [tool.name, tool])),
-    hash: hashJson(catalog as Json),
+    hash: hashJson(catalog),
   }
 }
 

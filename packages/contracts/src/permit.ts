@@ -53,7 +53,7 @@ export type SealedPermit = z.infer<typeof SealedPermit>
 
 const macOf = (key: Buffer, permit: Permit): Buffer =>
   createHmac('sha256', key)
-    .update(`permit v1\n${canonical(permit as Json)}`)
+    .update(`permit v1\n${canonical(permit)}`)
     .digest()
 
 /** Issues: only policy has a reason to call this. `key` is the permit key (32 bytes), shared with the steward only. */

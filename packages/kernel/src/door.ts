@@ -51,7 +51,6 @@ export type Client<D extends Door> = {
 const CALLER = 'x-bailiwick-caller'
 const KEY = 'x-bailiwick-key'
 const PARAMS = 'x-bailiwick-params'
-const MAX_PARAMS_BYTES = 8 * 1024
 
 /**
  * Serves `door`. `keys` maps each caller to its arrow's key (32 bytes). Bodies above `maxBodyBytes` are 413.

@@ -68,7 +68,7 @@ export function openSealedFile(file: string, key: Buffer): SecretStore {
   } catch (cause) {
     throw new ConfigError(
       'BAILIWICK_SECRETS_FILE',
-      `does not open: damaged, or sealed under another key (${String((cause as NodeJS.ErrnoException).code ?? 'not authentic')})`,
+      `does not open: damaged, or sealed under another key (${(cause as NodeJS.ErrnoException).code ?? 'not authentic'})`,
     )
   }
   const lookUp = (name: string): string => {

@@ -6,6 +6,7 @@ import { err, ok, type Result } from './result.ts'
 export type JsonRefusal = { reason: 'syntax' | 'duplicate_key' | 'too_deep' | 'forbidden_key' | 'encoding' }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+// oxlint-disable-next-line no-control-regex -- RFC 8259 §7: control characters must be escaped, so they are excluded here
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 const SPACE = /[ \t\n\r]*/y
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])

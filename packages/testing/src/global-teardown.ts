@@ -1,9 +1,9 @@
 // Ends what global-setup started and removes its folder.
 import { rmSync } from 'node:fs'
-import type {} from './global-setup.ts'
+import type { TestServers } from './global-setup.ts'
 
 export default async function globalTeardown(): Promise<void> {
-  const servers = globalThis.bailiwickTestServers
+  const servers: TestServers | undefined = globalThis.bailiwickTestServers
   if (!servers) return
   for (const child of servers.children) {
     const gone = new Promise((resolve) => child.once('exit', resolve))

@@ -16,7 +16,6 @@ import { openOperations } from './operations.ts'
 import { createPurge } from './purge.ts'
 import { createZoneVerbs } from './zones/zones.ts'
 
-
 await runMain('keeper', async () => {
   const config = readKeeperConfig()
   const logger = createLogger('keeper')

@@ -150,10 +150,11 @@ function withFields(schema: Schema, added: { optional?: Schema; required?: Schem
 function findUnportable(value: Json, path: string): string | null {
   if (value === null || typeof value !== 'object') return null
   if (Array.isArray(value)) return first(value.map((item, index) => findUnportable(item, `${path}[${index}]`)))
-  if ('const' in value && typeof value['const'] !== 'string') return `${path}: a const that is not a string`
-  if (Array.isArray(value['enum']) && value['enum'].some((item) => typeof item !== 'string'))
+  const schema = value as { readonly [key: string]: Json }
+  if ('const' in schema && typeof schema['const'] !== 'string') return `${path}: a const that is not a string`
+  if (Array.isArray(schema['enum']) && schema['enum'].some((item) => typeof item !== 'string'))
     return `${path}: an enum that is not of strings`
-  return first(Object.entries(value).map(([key, item]) => findUnportable(item, `${path}.${key}`)))
+  return first(Object.entries(schema).map(([key, item]) => findUnportable(item, `${path}.${key}`)))
 }
 const first = (problems: readonly (string | null)[]): string | null =>
   problems.find((problem) => problem !== null) ?? null

@@ -13,7 +13,6 @@ import type { Stage } from './stage.ts'
 import { findReadable } from './operations.ts'
 import { loadResources } from './resources.ts'
 import type { Plan } from './plan.ts'
-import { untrustedJson } from './untrusted.ts'
 import { untrusted, untrustedJson } from './untrusted.ts'
 
 type Inverse = Extract<Effect<unknown, unknown, Json>, { kind: 'exact' | 'recoverable' }>
@@ -88,9 +87,9 @@ function conflictDenial(effect: Inverse, conflicts: Json[]): Denial {
     return deny('CONFIRMATION_REQUIRED', {
       detail: 'What it made has been used since: undoing it is a deletion.',
       next: `Call preview_${effect.undoOfUseIs}, show the user its impact, wait for a yes.`,
-      extra: { conflicts: untrustedJson(conflicts) },
+      extra: { conflicts: conflicts },
     })
-  return deny('UNDO_CONFLICT', { extra: { conflicts: untrustedJson(conflicts) } })
+  return deny('UNDO_CONFLICT', { extra: { conflicts: conflicts } })
 }
 
 /** The comparison alone, for an operation that the token may read; nothing changes. */
