@@ -8,4 +8,6 @@ export default {
   globalTeardown: '<rootDir>/test/stack/global-teardown.ts',
   testTimeout: 600_000,
   maxWorkers: 1,
+  // In a process of its own, so that what breaks a test file's process fails that file and not the whole run.
+  workerIdleMemoryLimit: '4GB',
 }

@@ -63,11 +63,15 @@ export function choosePlace(layout: Layout): Place {
     `--reuid=${USERS.gateway}`,
     `--regid=${USERS.gateway}`,
   ]
-  const tried = spawnSync(command, [...args, '--clear-groups', 'test', '-x', place.state], { stdio: 'ignore' })
+  const tried = spawnSync(
+    command,
+    [...args, '--clear-groups', 'test', '-r', place.root, '-a', '-x', place.root, '-a', '-x', place.state],
+    { stdio: 'ignore' },
+  )
   if (tried.status === 0) return { prefix, ...place, mounted: true }
   removeMountFolder(state)
   throw new PlainError(
-    `other users cannot reach ${isReachable(root) ? state : root} (a folder above it is closed to them), and the services are other users: move the checkout to a folder that is open to all, such as /opt/bailiwick, or open the folders above it (chmod o+x)`,
+    `other users cannot reach ${isReachable(root) ? state : root} (it or a folder above it is closed to them), and the services are other users: move the checkout to a folder that is open to all, such as /opt/bailiwick, or open it and the folders above it (chmod o+rx)`,
   )
 }
 

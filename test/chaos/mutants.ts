@@ -1,5 +1,14 @@
 // Planted faults: a copy of the checkout with one edit. A runner that does not catch them proves nothing.
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 
 import type { Victim } from './runner.ts'
@@ -30,6 +39,8 @@ export const MUTANTS: readonly Mutant[] = [
 /** A copy of `root` with the mutant's edit; node_modules are linked, but the workspaces resolve to the copy. */
 export function plant(root: string, mutant: Mutant): string {
   const copy = mkdtempSync(`${tmpdir()}/bailiwick-mutant-`)
+  // Its services are other users.
+  chmodSync(copy, 0o755)
   for (const name of readdirSync(root)) {
     if (['node_modules', '.bailiwick', '.git'].includes(name)) continue
     cpSync(`${root}/${name}`, `${copy}/${name}`, { recursive: true, filter: (path) => !path.includes('/node_modules') })

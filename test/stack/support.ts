@@ -127,7 +127,7 @@ export class Stack {
             'content-length': body.length,
             ...headers,
           },
-          timeout: 60_000,
+          timeout: 100_000,
         },
         (response) => {
           let text = ''
@@ -140,7 +140,7 @@ export class Stack {
           })
         },
       )
-      request.on('timeout', () => request.destroy(new Error(`${tool}: no answer in 60 s`)))
+      request.on('timeout', () => request.destroy(new Error(`${tool}: no answer in 100 s`)))
       request.on('error', reject)
       request.end(body)
     })

@@ -74,6 +74,9 @@ export function createFakeZones() {
       zoneOf(input).state = 'staged'
       return {}
     },
+    dump_zone(input) {
+      return { restore_point: restorePoint(input.operation_id, plain(zoneOf(input).sets)) }
+    },
     quarantine_zone(input) {
       const zone = zoneOf(input)
       zone.wasPublished = zone.state === 'published'

@@ -76,6 +76,7 @@ export function createHandlers(hands: Hands, operations: Operations, zones: Zone
     replace_record_sets: (input) => answer(() => zones.replace_record_sets(input)),
     publish_zone: (input) => answer(() => zones.publish_zone(input)),
     unpublish_zone: (input) => answer(() => zones.unpublish_zone(input)),
+    dump_zone: (input) => answer(() => zones.dump_zone(input)),
     quarantine_zone: (input) => answer(() => zones.quarantine_zone(input)),
     restore_zone: (input) => answer(() => zones.restore_zone(input)),
     resolve_txt: (input) => answer(() => zones.resolve_txt(input)),

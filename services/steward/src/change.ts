@@ -209,7 +209,7 @@ async function act(deps: Deps, { plan }: Change, stage: Stage<'acting'>): Promis
 }
 
 /** Verbs of the snapshot, before `acting`: what they leave is one more restore point. */
-const COPIES: ReadonlySet<string> = new Set(['dump_database'])
+const COPIES: ReadonlySet<string> = new Set(['dump_database', 'dump_zone'])
 
 const probe = async (deps: Deps, stage: Stage): Promise<{ isUnknown: boolean; isUntouched: boolean }> => {
   const reply = await deps.keeper.probe({ account_id: stage.account, operation_id: stage.id })

@@ -69,7 +69,7 @@ export const keeperDoor = {
   routes: {
     // Databases. `database_id` is a resource id; physical names derive from it.
     /** Makes the account's cluster first where there is none. */
-    create_database: long(change({ database_id: ResourceId }, { connection: Connection }), 2 * MINUTE),
+    create_database: long(change({ database_id: ResourceId }, { connection: Connection }), 45_000),
     /** A fresh password of the database's login role, each time: the only verb that returns a secret, and it keeps none. */
     issue_password: read({ database_id: ResourceId }, { connection: Connection, password: z.string() }),
     describe_database: read(
@@ -164,7 +164,9 @@ export const keeperDoor = {
     /** Serves the zone under its own name. Taken by another zone: CONFLICT. */
     publish_zone: long(change({ zone_id: ResourceId, name: ZoneName }, {}), MINUTE),
     unpublish_zone: long(change({ zone_id: ResourceId, name: ZoneName }, {}), MINUTE),
-    /** Exports the zone, keys included, into the vault, verifies that, and only then stops serving it. */
+    /** The zone's image, keys included, in the vault, read back and verified there. Fails: SNAPSHOT_FAILED. */
+    dump_zone: long(change({ zone_id: ResourceId, name: ZoneName }, { restore_point: RestorePoint }), MINUTE),
+    /** Makes such an image by itself, whatever came before, and only then stops serving the zone. */
     quarantine_zone: long(change({ zone_id: ResourceId, name: ZoneName }, { restore_point: RestorePoint }), 2 * MINUTE),
     /** Back as it was; staged when its name is served by another zone now. */
     restore_zone: long(

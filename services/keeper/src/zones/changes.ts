@@ -127,6 +127,11 @@ export function createZoneChanges(parts: {
       await move(address, operationId, 'staged')
       return {}
     },
+    dump_zone: async (address: ZoneAddress, operationId: string) => {
+      const live = await requireLive(address)
+      const image = await exportImage(powerDns, live.apex, { ...addressOf(address), state: live.state })
+      return { restore_point: await saveImage(vault, image, operationId, logger) }
+    },
     quarantine_zone: async (address: ZoneAddress, operationId: string) => {
       const live = await requireLive(address)
       const image = await exportImage(powerDns, live.apex, { ...addressOf(address), state: live.state })
@@ -188,6 +193,9 @@ export function createZoneChanges(parts: {
     },
     publish_zone: (address: ZoneAddress) => probeState(address, 'published'),
     unpublish_zone: (address: ZoneAddress) => probeState(address, 'staged'),
+    // Whether an image got there does not matter: another one harms nothing.
+    dump_zone: (): Promise<Probed<{ restore_point: TrashRecord['restore_point'] }>> =>
+      Promise.resolve({ state: 'not_done' }),
     quarantine_zone: async (
       address: ZoneAddress,
       operationId: string,

@@ -23,6 +23,7 @@ type ZoneVerb =
   | 'replace_record_sets'
   | 'publish_zone'
   | 'unpublish_zone'
+  | 'dump_zone'
   | 'quarantine_zone'
   | 'restore_zone'
   | 'resolve_txt'
@@ -92,6 +93,7 @@ export function createZoneVerbs(options: {
     create_zone: once('create_zone'),
     publish_zone: once('publish_zone'),
     unpublish_zone: once('unpublish_zone'),
+    dump_zone: once('dump_zone'),
     quarantine_zone: once('quarantine_zone'),
     restore_zone: once('restore_zone'),
 

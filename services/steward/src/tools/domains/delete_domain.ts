@@ -25,9 +25,10 @@ export default defineTool({
   effect: recoverable<z.output<typeof Input>, z.output<typeof Output>, DomainState>({
     // Every record, durable in the journal before anything changes.
     capture: (context, { domain_id }) => domainState(context, domain_id),
-    // None of its own: quarantine_zone exports the zone into the vault and verifies that before it stops serving it, and fails
-    // with SNAPSHOT_FAILED and nothing done. Only it can do so, because only the keeper may see the zone's keys.
-    snapshot: async () => [],
+    async snapshot(context, { domain_id }) {
+      const { name } = await context.resources.get(domain_id)
+      return [(await context.keeper.dump_zone({ zone_id: domain_id, name })).restore_point]
+    },
     async undo(context, { domain_id }, to) {
       await (to.exists ? restoreDomain(context, domain_id) : quarantineDomain(context, domain_id))
     },
