@@ -5,7 +5,8 @@ import https from 'node:https'
 export type Call = { token: string; tool: string; input: unknown; headers?: Readonly<Record<string, string>> }
 export type Load = {
   calls: number
-  refused: number
+  /** Problem code -> how often. */
+  refused: Readonly<Record<string, number>>
   seconds: number
   p50: number
   p95: number
@@ -24,7 +25,7 @@ export async function runLoad(options: {
   const { origin, caFile, clients, seconds, next } = options
   const agent = new https.Agent({ keepAlive: true, maxSockets: clients, ca: readFileSync(caFile) })
   const latencies: number[] = []
-  let refused = 0
+  const refused: Record<string, number> = {}
   const started = performance.now()
   const deadline = started + seconds * 1000
   const cpuBefore = process.cpuUsage()
@@ -33,9 +34,9 @@ export async function runLoad(options: {
       const call = next(number)
       if (!call) return
       const sent = performance.now()
-      const status = await post(agent, origin, call)
+      const refusal = await post(agent, origin, call)
       latencies.push(performance.now() - sent)
-      if (status !== 200) refused += 1
+      if (refusal) refused[refusal] = (refused[refusal] ?? 0) + 1
     }
   }
   await Promise.all(Array.from({ length: clients }, (_, number) => client(number)))
@@ -56,7 +57,8 @@ export async function runLoad(options: {
   }
 }
 
-function post(agent: https.Agent, origin: string, call: Call): Promise<number> {
+/** Null for an answer, the problem's code for a refusal. */
+function post(agent: https.Agent, origin: string, call: Call): Promise<string | null> {
   return new Promise((resolve, reject) => {
     const body = Buffer.from(JSON.stringify(call.input))
     const request = https.request(
@@ -72,11 +74,16 @@ function post(agent: https.Agent, origin: string, call: Call): Promise<number> {
         },
       },
       (response) => {
-        response.resume()
-        response.on('end', () => resolve(response.statusCode ?? 0))
+        let text = ''
+        response.on('data', (chunk: Buffer) => {
+          if (response.statusCode !== 200) text += chunk.toString('utf8')
+        })
+        response.on('end', () => resolve(response.statusCode === 200 ? null : codeOf(text)))
       },
     )
     request.on('error', reject)
     request.end(body)
   })
 }
+
+const codeOf = (text: string): string => /"code":"([A-Z_]+)"/.exec(text)?.[1] ?? 'unknown'

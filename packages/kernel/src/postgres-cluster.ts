@@ -11,7 +11,6 @@ import {
   chownSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { Fault } from './result.ts'
 
 /** The newest installed server's folder of programs, from Debian's layout. */
@@ -57,7 +56,8 @@ export async function initCluster(options: {
   const id = user ?? { uid: process.getuid!(), gid: process.getgid!() }
   const wrapper = WRAPPER_PATHS.find((path) => existsSync(path))
   if (!wrapper) throw new Fault('BACKEND_UNAVAILABLE', 'libnss-wrapper is not installed')
-  const scratch = mkdtempSync(`${tmpdir()}/bailiwick-initdb-`)
+  // Beside the data: what a kill leaves behind, the password among it, stays in the folder that is guarded anyway.
+  const scratch = mkdtempSync(`${dataDir}.initdb-`)
   try {
     writeFileSync(`${scratch}/passwd`, `bailiwick:x:${id.uid}:${id.gid}::/nonexistent:/bin/false\n`)
     writeFileSync(`${scratch}/group`, `bailiwick:x:${id.gid}:\n`)

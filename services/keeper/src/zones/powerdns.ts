@@ -85,7 +85,7 @@ export function createPowerDns(options: { url: string; apiKey: string; timeoutMs
   const unavailable = (why: string, cause?: unknown): Fault =>
     new Fault('BACKEND_UNAVAILABLE', `powerdns: ${why}`, { cause })
 
-  const send = (method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> =>
+  const exchange = (method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> =>
     new Promise((resolve, reject) => {
       const json = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
       const request = http.request({
@@ -122,6 +122,16 @@ export function createPowerDns(options: { url: string; apiKey: string; timeoutMs
       })
       request.end(json)
     })
+
+  // SQLite has one writer. PowerDNS begins a transaction by reading, and SQLite answers the second of two such writers with
+  // "database is locked" at once instead of letting it wait: so changes wait for each other here.
+  let lastWrite: Promise<unknown> = Promise.resolve()
+  const send: typeof exchange = (method, path, body) => {
+    if (method === 'GET') return exchange(method, path, body)
+    const mine = lastWrite.then(() => exchange(method, path, body))
+    lastWrite = mine.catch(() => undefined)
+    return mine
+  }
 
   const parse = <T extends z.ZodType>(schema: T, text: string): z.output<T> => {
     try {
