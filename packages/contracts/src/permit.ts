@@ -1,11 +1,15 @@
 // The permit: policy's word to the steward. One MAC over the RFC 8785 form of all of it; valid 60 s for arrival.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { canonical, hashJson, sha256Hex, type Json } from '@bailiwick/kernel/canonical'
+import { canonical, hashJson, isJsonObject, sha256Hex, type Json } from '@bailiwick/kernel/canonical'
 import { AccountId, OperationId, Principal } from '@bailiwick/kernel/ids'
 import { Risk } from './catalog.ts'
 
 export const PERMIT_ARRIVAL_MS = 60_000
+/** How far the clocks of who issues and who checks may differ. */
+export const PERMIT_CLOCK_SKEW_MS = 5000
+/** mechanisms.md §7: how long a change can be undone; a promise is never shortened. */
+export const UNDO_WINDOW_MS = 30 * 86_400_000
 
 export const Permit = z.strictObject({
   v: z.literal(1),
@@ -68,8 +72,8 @@ export const isGenuine = (key: Buffer, sealed: SealedPermit): boolean =>
 
 /** SHA-256 (hex) of the RFC 8785 form of the input without `idempotency_key` (call.md §2). */
 export function inputHash(input: Json): string {
-  if (input === null || typeof input !== 'object' || Array.isArray(input)) return hashJson(input)
-  const { idempotency_key: _, ...rest } = input as { [key: string]: Json }
+  if (!isJsonObject(input)) return hashJson(input)
+  const { idempotency_key: _, ...rest } = input
   return hashJson(rest)
 }
 
@@ -81,10 +85,9 @@ export function boundInput(input: { readonly [key: string]: Json | undefined }):
 
 /** Values that the log must not keep readable become their SHA-256 (in an encrypted opening). */
 export function redactInput(record: Readonly<Record<string, 'keep' | 'hash'>>, input: Json): Json {
-  if (input === null || typeof input !== 'object' || Array.isArray(input))
-    return { sha256: sha256Hex(canonical(input)) }
+  if (!isJsonObject(input)) return { sha256: sha256Hex(canonical(input)) }
   return Object.fromEntries(
-    Object.entries(input as { [key: string]: Json }).map(([field, value]) => [
+    Object.entries(input).map(([field, value]) => [
       field,
       record[field] === 'keep' ? value : { sha256: sha256Hex(canonical(value)) },
     ]),

@@ -46,4 +46,10 @@ export function toProblem(denial: Denial, requestId: string): Problem {
   }
 }
 
+/** What may leave: `why` is for the log alone. */
+export function withoutWhy(denial: Denial): Denial {
+  const { why: _, ...heard } = denial
+  return heard
+}
+
 export const deny = (code: Code, more: Omit<Denial, 'code'> = {}): Denial => ({ code, ...more })

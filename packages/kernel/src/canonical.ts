@@ -4,6 +4,10 @@ import { Fault } from './result.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
 
+/** An object: what an input must be. */
+export const isJsonObject = (value: Json): value is { readonly [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** RFC 8785 §3.2. Absent (`undefined`) members are left out; non-finite numbers and lone surrogates are a Fault. */
 export function canonical(value: Json): string {
   if (value === null || typeof value === 'boolean') return String(value)

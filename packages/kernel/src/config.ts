@@ -50,6 +50,13 @@ export const HostPort = z
     port: Number(text.slice(text.lastIndexOf(':') + 1)),
   }))
 
+/** A server's address with the password in it: with a connection string, pg does not look at a password beside it. */
+export function withPassword(url: string, password: string): string {
+  const address = new URL(url)
+  address.password = encodeURIComponent(password)
+  return address.href
+}
+
 /** Runs a service's `main`; a ConfigError ends the process with 78, anything else with 1. */
 export async function runMain(service: string, main: () => Promise<void>): Promise<void> {
   try {

@@ -67,6 +67,7 @@ export async function serveDoor<D extends Door>(options: {
 }): Promise<{ port: number; close(): Promise<void> }> {
   const { door, keys, logger, maxBodyBytes = 4 * 1024 * 1024, maxInFlight = 256 } = options
   const handlers = options.handlers as Readonly<Record<string, (input: unknown, call: object) => Promise<unknown>>>
+  const proofs = new Map(Object.entries(keys).map(([caller, key]) => [caller, proofOf(key.toString('hex'))]))
   let inFlight = 0
 
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
@@ -75,7 +76,7 @@ export async function serveDoor<D extends Door>(options: {
     const route = Object.hasOwn(door.routes, name) ? door.routes[name]! : undefined
     const caller = String(request.headers[CALLER] ?? '')
     // The key is checked before the route is even named: a caller without one learns nothing about this door.
-    if (!isProven(keys, caller, request.headers[KEY])) return reply(response, 401, { fault: 'ARROW_REFUSED' })
+    if (!isProven(proofs.get(caller), request.headers[KEY])) return reply(response, 401, { fault: 'ARROW_REFUSED' })
     if (!route || request.method !== 'POST') return reply(response, 404, { fault: 'ROUTE_UNKNOWN' })
     if (!route.callers.includes(caller)) {
       logger.warn('arrow_refused', { caller, route: name })
@@ -208,16 +209,11 @@ export function connectDoor<D extends Door>(options: {
   return Object.assign(methods, { close: () => agent.destroy() }) as Client<D> & { close(): void }
 }
 
-function isProven(
-  keys: Readonly<Record<string, Buffer>>,
-  caller: string,
-  presented: string | string[] | undefined,
-): boolean {
-  const expected = Object.hasOwn(keys, caller) ? keys[caller] : undefined
-  if (!expected || typeof presented !== 'string') return false
-  // Hashing first makes both sides 64 characters, whatever was presented.
-  return timingSafeEqual(Buffer.from(sha256Hex(expected.toString('hex'))), Buffer.from(sha256Hex(presented)))
-}
+/** Hashing first makes both sides 64 characters, whatever was presented. */
+const proofOf = (key: string): Buffer => Buffer.from(sha256Hex(key))
+
+const isProven = (expected: Buffer | undefined, presented: string | string[] | undefined): boolean =>
+  expected !== undefined && typeof presented === 'string' && timingSafeEqual(expected, proofOf(presented))
 
 function reply(response: http.ServerResponse, status: number, body: unknown): void {
   const bytes = Buffer.from(JSON.stringify(body))

@@ -14,6 +14,8 @@ type FakeDatabase = {
   state: 'active' | 'quarantined'
   limits: { connections: number; statement_timeout_ms: number }
   tables: Tables
+  /** What is neither table nor row: views, functions, sequences. */
+  others: string[]
   hidden: { table: string; operation: string; content: Table }[]
   history: Change[]
   timeline: { at: number; tables: Tables }[]
@@ -165,6 +167,7 @@ export function createFakeDatabases(clock: Clock) {
         state: 'active',
         limits,
         tables: new Map(),
+        others: [],
         hidden: [],
         history: [],
         timeline: [],
@@ -210,8 +213,12 @@ export function createFakeDatabases(clock: Clock) {
       )
       return { rows: rows.slice(0, input.limit), primary_key: table.primaryKey }
     },
-    /** Understands `select * from <table>` alone. */
+    /** Understands `select * from <table>`, and the steward's question which objects there are. */
     run_read_query(input) {
+      if (input.sql.includes('pg_catalog.pg_class')) {
+        const { tables, others } = databaseOf(input)
+        return { columns: ['objects'], rows: [[[...tables.keys(), ...others].join()]], truncated: false }
+      }
       const name = /^select \* from ([a-z_0-9]+)$/.exec(input.sql)?.[1]
       if (!name) throw new Refused('QUERY_REFUSED', 'not a read')
       const table = tableOf(databaseOf(input), name)
@@ -280,6 +287,7 @@ export function createFakeDatabases(clock: Clock) {
         ...source,
         state: 'active',
         tables: structuredClone(then.tables),
+        others: [],
         hidden: [],
         history: [],
         timeline: [{ at: clock.now(), tables: structuredClone(then.tables) }],
@@ -290,6 +298,8 @@ export function createFakeDatabases(clock: Clock) {
   return {
     verbs,
     direct: (databaseId: string) => ({
+      /** A view, a function, a sequence: anything but a table. */
+      create: (name: string) => void databases.get(databaseId)!.others.push(name),
       insert: (table: string, row: Row) => insert(databases.get(databaseId)!, null, table, [row as RowValues]),
       update: (table: string, key: KeyValues, values: Row) =>
         update(databases.get(databaseId)!, null, table, [{ key, values: values as RowValues }]),

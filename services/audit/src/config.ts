@@ -20,7 +20,7 @@ export type AuditConfig = {
 }
 
 /** Throws ConfigError (exit 78) naming the first bad setting. */
-export function readAuditConfig(env: NodeJS.ProcessEnv = process.env): AuditConfig {
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): AuditConfig {
   const settings = readConfig(Settings, env)
   const key = (caller: string): Buffer => readArrowKey(settings.BAILIWICK_KEYS_DIR, caller, 'audit')
   return {

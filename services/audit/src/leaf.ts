@@ -6,7 +6,7 @@ import { Fault } from '@bailiwick/kernel/result'
 import type { Entry, EntryKind } from '@bailiwick/contracts/doors/audit'
 import { commitPersonal, type Commitments } from './commitments.ts'
 
-export const LEAF_VERSION = 1
+const LEAF_VERSION = 1
 
 /** 12 months, or 24 for what is asked about late: deletes, installs, token issue, approvals (mechanisms.md §10). */
 export type RetentionClass = 'standard' | 'long'

@@ -2,11 +2,11 @@
 import { runMain } from '@bailiwick/kernel/config'
 import { createLogger } from '@bailiwick/kernel/logger'
 import { openSealedFile, readUnsealKey } from '@bailiwick/kernel/secrets'
-import { readAuditConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import { startAudit } from './service.ts'
 
 await runMain('audit', async () => {
-  const config = readAuditConfig()
+  const config = loadConfig()
   const logger = createLogger('audit')
   const secrets = openSealedFile(config.secretsFile, readUnsealKey(config.unsealFd))
   const service = await startAudit({ config, secrets, logger })

@@ -1,6 +1,7 @@
 // Puts the service together. Apart from main.ts so that a test can run the whole of it with a dishonest `commit`.
 import { Pool } from 'pg'
 import { systemClock } from '@bailiwick/kernel/clock'
+import { withPassword } from '@bailiwick/kernel/config'
 import { serveDoor } from '@bailiwick/kernel/door'
 import type { Logger } from '@bailiwick/kernel/logger'
 import type { SecretStore } from '@bailiwick/kernel/secrets'
@@ -23,9 +24,7 @@ export async function startAudit(options: {
   commit?: Commit
 }): Promise<{ port: number; close(): Promise<void> }> {
   const { config, secrets, logger, commit } = options
-  const address = new URL(config.databaseUrl)
-  address.password = encodeURIComponent(await secrets.get('database_password'))
-  const url = address.href
+  const url = withPassword(config.databaseUrl, await secrets.get('database_password'))
 
   const keys = createKeyring(secrets, logger)
   const writer = createWriter({

@@ -2,12 +2,12 @@
 import { runMain } from '@bailiwick/kernel/config'
 import { createLogger } from '@bailiwick/kernel/logger'
 import { openSealedFile, readUnsealKey } from '@bailiwick/kernel/secrets'
-import { readAuditConfig } from '../src/config.ts'
+import { loadConfig } from '../src/config.ts'
 import { startAudit } from '../src/service.ts'
 import { acknowledgeBeforeCommit } from './dishonest-commit.ts'
 
 await runMain('audit', async () => {
-  const config = readAuditConfig()
+  const config = loadConfig()
   const logger = createLogger('audit')
   const secrets = openSealedFile(config.secretsFile, readUnsealKey(config.unsealFd))
   const service = await startAudit({ config, secrets, logger, commit: acknowledgeBeforeCommit(50) })

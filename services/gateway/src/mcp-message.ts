@@ -15,7 +15,7 @@ import {
 } from './unreadable.ts'
 
 export const MODERN_VERSION = '2026-07-28'
-export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26']
+const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26']
 export const VERSIONS = [MODERN_VERSION, ...LEGACY_VERSIONS]
 
 type RpcId = string | number

@@ -26,7 +26,7 @@ export const readSender = (request: http.IncomingMessage, door: Sender['door'], 
  * The client's address. X-Forwarded-For counts only when the edge is at the other end, and then only its last element, which
  * the edge wrote; everything before it is whatever the client liked to claim.
  */
-export function readAddress(remote: string, forwarded: string | string[] | undefined, hops: BlockList): string {
+function readAddress(remote: string, forwarded: string | string[] | undefined, hops: BlockList): string {
   const peer = remote.replace(/^::ffff:(?=\d)/, '')
   if (isIP(peer) === 0 || !hops.check(peer, isIPv6(peer) ? 'ipv6' : 'ipv4')) return peer
   const last = String(forwarded ?? '')
@@ -37,4 +37,4 @@ export function readAddress(remote: string, forwarded: string | string[] | undef
 }
 
 /** Printable ASCII, at most 256: what reaches logs and pages cannot carry terminal codes or bidi tricks. */
-export const cleanAgent = (agent: string): string => agent.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 256)
+const cleanAgent = (agent: string): string => agent.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 256)

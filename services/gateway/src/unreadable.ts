@@ -14,7 +14,7 @@ export type Unreadable = {
   readonly rpc: { readonly id: string | number | null; readonly code: number; readonly data?: unknown }
 }
 
-export const RPC_PARSE_ERROR = -32_700
+const RPC_PARSE_ERROR = -32_700
 export const RPC_INVALID_REQUEST = -32_600
 export const RPC_INVALID_PARAMS = -32_602
 export const RPC_HEADER_MISMATCH = -32_020

@@ -1,10 +1,10 @@
 // The public documents that tell a client how to connect: made once at start, the same for everybody.
 import type { LoadedCatalog } from '@bailiwick/contracts/catalog'
+import { UNDO_WINDOW_MS } from '@bailiwick/contracts/permit'
 import { SCOPES } from '@bailiwick/contracts/scopes'
 import { VERSIONS } from './mcp-message.ts'
 
-/** mechanisms.md §7: the default, and never promised shorter. */
-const UNDO_WINDOW_DAYS = 30
+const UNDO_WINDOW_DAYS = UNDO_WINDOW_MS / 86_400_000
 
 /** RFC 9728. The authorization server joins when there is one; personal tokens need none. */
 export const makeResourceMetadata = (publicUrl: URL): object => ({

@@ -388,6 +388,8 @@ test('the access log keeps no query string, no token and no body', async () => {
     headers: { authorization: `Bearer ${TOKEN}` },
   })
   await send('/nothing?token=abc', { method: 'POST' })
+  await send(`/api/v1/tools/${TOKEN}`, { method: 'POST' })
+  await send('/mcp', { method: 'POST', headers: { 'user-agent': `agent ${TOKEN}` } })
   // A line is written after its answer: stopped, the log is whole.
   await stop(nginx)
   const log = readFileSync(`${folder}/state/access.log`, 'utf8')
@@ -395,9 +397,11 @@ test('the access log keeps no query string, no token and no body', async () => {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as object)
-  expect(lines.slice(-2)).toMatchObject([
+  expect(lines.slice(-4)).toMatchObject([
     { method: 'POST', path: '/mcp', status: 200 },
-    { method: 'POST', path: '/nothing', status: 404 },
+    { method: 'POST', path: 'other', status: 404 },
+    { method: 'POST', path: 'other', status: 404 },
+    { method: 'POST', path: '/mcp', agent: 'hidden', status: 200 },
   ])
   expect(log).not.toMatch(/mpt_|Bearer|access_token|token=|a-secret-body/)
   nginx = await startNginx(`${folder}/again`)

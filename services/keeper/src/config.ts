@@ -30,4 +30,4 @@ const Settings = z.object({
 })
 export type Config = z.infer<typeof Settings>
 
-export const readKeeperConfig = (env: NodeJS.ProcessEnv = process.env): Config => readConfig(Settings, env)
+export const loadConfig = (env: NodeJS.ProcessEnv = process.env): Config => readConfig(Settings, env)

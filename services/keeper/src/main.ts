@@ -9,7 +9,7 @@ import { createLogger } from '@bailiwick/kernel/logger'
 import { openSealedFile, readUnsealKey } from '@bailiwick/kernel/secrets'
 import { startBaseBackups, type BaseBackups } from './base-backups.ts'
 import { openClusters } from './clusters.ts'
-import { readKeeperConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import type { Hands } from './databases/step.ts'
 import { createHandlers } from './http.ts'
 import { openOperations } from './operations.ts'
@@ -17,7 +17,7 @@ import { createPurge } from './purge.ts'
 import { createZoneVerbs } from './zones/zones.ts'
 
 await runMain('keeper', async () => {
-  const config = readKeeperConfig()
+  const config = loadConfig()
   const logger = createLogger('keeper')
   const secrets = openSealedFile(config.BAILIWICK_SECRETS_FILE, readUnsealKey(config.BAILIWICK_UNSEAL_FD))
   const arrow = (caller: string, callee: string): Buffer => readArrowKey(config.BAILIWICK_KEYS_DIR, caller, callee)

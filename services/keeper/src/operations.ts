@@ -18,8 +18,6 @@ import { systemClock, type Clock } from '@bailiwick/kernel/clock'
 import { Fault } from '@bailiwick/kernel/result'
 import { Refusal } from './refusal.ts'
 
-export { Refusal } from './refusal.ts'
-
 export type StepKey = {
   readonly operation_id: string
   readonly account_id: string

@@ -2,7 +2,8 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fakeClock } from '@bailiwick/kernel/clock'
-import { openOperations, Refusal, type StepKey } from '../src/operations.ts'
+import { openOperations, type StepKey } from '../src/operations.ts'
+import { Refusal } from '../src/refusal.ts'
 
 let folder: string
 let file: string

@@ -101,8 +101,3 @@ test('an answer of too many bytes is cut off', async () => {
     code: 'QUERY_REFUSED',
   })
 })
-
-test('nothing that a query leaves in its session meets the next one', async () => {
-  await run(`SELECT pg_advisory_lock(1)`)
-  expect((await run(`SELECT pg_try_advisory_lock(1)`)).rows).toEqual([[true]])
-})

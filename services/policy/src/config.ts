@@ -1,6 +1,6 @@
 // Policy's settings: the only file that reads the environment.
 import { z } from 'zod'
-import { HostPort, readArrowKey, readConfig, requireStrongKey } from '@bailiwick/kernel/config'
+import { HostPort, readArrowKey, readConfig, requireStrongKey, withPassword } from '@bailiwick/kernel/config'
 import { openSealedFile, readUnsealKey } from '@bailiwick/kernel/secrets'
 
 const Settings = z.object({
@@ -20,15 +20,13 @@ export async function loadConfig(env: NodeJS.ProcessEnv) {
   const secrets = openSealedFile(settings.BAILIWICK_SECRETS_FILE, readUnsealKey(settings.BAILIWICK_UNSEAL_FD))
   const secret = async (name: string): Promise<string | undefined> =>
     (await secrets.has(name)) ? secrets.get(name) : undefined
-  const database = new URL(settings.BAILIWICK_DATABASE_URL)
-  database.password = encodeURIComponent((await secret('database_password')) ?? '')
   const valkeyPassword = await secret('valkey_password')
   const key = (caller: string, callee: string): Buffer => readArrowKey(settings.BAILIWICK_KEYS_DIR, caller, callee)
   return {
     listen: settings.BAILIWICK_LISTEN,
     adminSocket: settings.BAILIWICK_ADMIN_SOCKET,
     auditUrl: settings.BAILIWICK_AUDIT_URL,
-    databaseUrl: database.href,
+    databaseUrl: withPassword(settings.BAILIWICK_DATABASE_URL, (await secret('database_password')) ?? ''),
     valkeyUrl: settings.BAILIWICK_VALKEY_URL,
     ...(valkeyPassword === undefined ? {} : { valkeyPassword }),
     permitKey: requireStrongKey('secret permit_key', await secret('permit_key')),

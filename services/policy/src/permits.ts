@@ -1,6 +1,12 @@
 // Permits: issued at the end of decide's column, and read back when the steward asks about one.
 import { randomBytes } from 'node:crypto'
-import { isGenuine, sealPermit, type Permit, type SealedPermit } from '@bailiwick/contracts/permit'
+import {
+  isGenuine,
+  PERMIT_CLOCK_SKEW_MS,
+  sealPermit,
+  type Permit,
+  type SealedPermit,
+} from '@bailiwick/contracts/permit'
 import { deny } from '@bailiwick/contracts/problem'
 import { err, ok } from '@bailiwick/kernel/result'
 import type { Call } from './call.ts'
@@ -10,8 +16,7 @@ import { POLICY_HASH } from './rules.ts'
 import type { Settled } from './settle.ts'
 
 /** How old a permit may be when the steward asks. A change may come back from a crash: as long as its key lives. */
-export const MAX_AGE_MS = { read: 5 * 60_000, change: 24 * 3_600_000 } as const
-const CLOCK_SKEW_MS = 5000
+const MAX_AGE_MS = { read: 5 * 60_000, change: 24 * 3_600_000 } as const
 
 /** The fields that do not depend on what is asked: version, hashes, time, nonce. */
 export const freshFields = (
@@ -62,6 +67,6 @@ export function readPermit(deps: Deps, sealed: SealedPermit): Verdict<Genuine> {
   const { permit } = sealed
   const age = deps.clock.now() - permit.issued_at
   const maxAge = permit.operation_id === null ? MAX_AGE_MS.read : MAX_AGE_MS.change
-  if (age > maxAge || age < -CLOCK_SKEW_MS) return err(deny('PERMIT_REFUSED', { why: `issued ${age} ms ago` }))
+  if (age > maxAge || age < -PERMIT_CLOCK_SKEW_MS) return err(deny('PERMIT_REFUSED', { why: `issued ${age} ms ago` }))
   return ok(permit as Genuine)
 }

@@ -3,8 +3,8 @@
 import type { auditDoor, EntryInput } from '@bailiwick/contracts/doors/audit'
 import { CODES } from '@bailiwick/contracts/codes'
 import { redactInput } from '@bailiwick/contracts/permit'
-import { deny, type Denial } from '@bailiwick/contracts/problem'
-import { canonical, sha256Hex, type Json } from '@bailiwick/kernel/canonical'
+import { deny, withoutWhy, type Denial } from '@bailiwick/contracts/problem'
+import { canonical, isJsonObject, sha256Hex } from '@bailiwick/kernel/canonical'
 import type { Clock } from '@bailiwick/kernel/clock'
 import type { Client } from '@bailiwick/kernel/door'
 import type { Logger } from '@bailiwick/kernel/logger'
@@ -47,7 +47,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
 
   /** The first of a minute are entries of their own, the rest one entry with a count. */
   const append = async (flooder: Omit<Subject, 'code'>, entry: EntryInput, denial: Denial): Promise<Denial> => {
-    const { why: _, ...heard } = denial
+    const heard = withoutWhy(denial)
     const { count, isShared } = floods.add(JSON.stringify({ ...flooder, code: denial.code }), clock.now())
     if (!isShared && count > LIMITS.refusalEntriesPerPrincipalAndMinute) return heard
     try {
@@ -60,7 +60,6 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
   }
 
   const countStranger = (call: Call, denial: Denial): Denial => {
-    const { why: _, ...heard } = denial
     const { token, account } = call.current ?? { token: null, account: null }
     const now = clock.now()
     // A revoked token's tries are counted apart: its account shall see them.
@@ -72,7 +71,9 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
     }
     const { count, isShared } = strangers.add(JSON.stringify(subject), now)
     const limit = LIMITS.refusalsPerAddressAndMinute * (isShared ? OTHERS_FACTOR : 1)
-    return count > limit ? deny('RATE_LIMITED', { retry_after_s: 60 - (Math.floor(now / 1000) % 60) }) : heard
+    return count > limit
+      ? deny('RATE_LIMITED', { retry_after_s: 60 - (Math.floor(now / 1000) % 60) })
+      : withoutWhy(denial)
   }
 
   return {
@@ -196,7 +197,7 @@ function recordedInput({ input = null, tool }: Call): Exclude<EntryInput['person
 
 function resourceOf({ input, tool }: Call): string | null {
   const field = tool?.resources[0]?.field
-  if (field === undefined || input === null || typeof input !== 'object' || Array.isArray(input)) return null
-  const value = (input as { [field: string]: Json | undefined })[field]
+  if (field === undefined || input === undefined || !isJsonObject(input)) return null
+  const value = input[field]
   return typeof value === 'string' ? value.slice(0, 1024) : null
 }

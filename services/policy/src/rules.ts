@@ -1,6 +1,7 @@
 // Policy's own numbers and tables, in one place; their hash is in every permit and entry, so that the log says which rules decided.
 import { hashJson } from '@bailiwick/kernel/canonical'
 import type { Risk } from '@bailiwick/contracts/catalog'
+import { UNDO_WINDOW_MS } from '@bailiwick/contracts/permit'
 
 export type Tier = 'none' | 'sandbox' | 'beta' | 'full'
 export type LimitClass = 'standard' | 'install'
@@ -18,7 +19,7 @@ export const LIMITS = {
   idempotencyMs: 24 * 3_600_000,
   /** A destructive call repeated identically without a key inside this time is the same call. */
   repeatMs: 60_000,
-  undoMs: 30 * 86_400_000,
+  undoMs: UNDO_WINDOW_MS,
 } as const
 
 /** mechanisms.md §3: what a tier allows, and how many changes per account and UTC day (null: no bound). */

@@ -2,7 +2,7 @@
 // behind it (describe). A permit that is not ours is refused on the record, whoever brought it.
 import type { policyDoor, Assessment } from '@bailiwick/contracts/doors/policy'
 import { inputHash, type SealedPermit } from '@bailiwick/contracts/permit'
-import { deny, type Denial } from '@bailiwick/contracts/problem'
+import { deny, withoutWhy, type Denial } from '@bailiwick/contracts/problem'
 import type { Handlers } from '@bailiwick/kernel/door'
 import { err, Fault, ok } from '@bailiwick/kernel/result'
 import type { AccountFacts, Verdict } from './checks/facts.ts'
@@ -32,7 +32,7 @@ export async function stillValid(
     permit.value.door === 'admin'
       ? await standsForAdmin(deps, permit.value, request.resources)
       : await standsForToken(deps, permit.value, request.resources)
-  return verdict.ok ? { ok: true } : { ok: false, denial: heard(verdict.error) }
+  return verdict.ok ? { ok: true } : { ok: false, denial: withoutWhy(verdict.error) }
 }
 
 async function standsForToken(deps: Deps, permit: Genuine, resources: readonly string[]): Promise<Verdict<unknown>> {
@@ -167,8 +167,3 @@ const refuseForged = (deps: Deps, route: string, { permit }: SealedPermit, denia
   deps.refusals.recordForged(route, permit, denial)
 
 const tokenIdOf = (permit: Genuine): string => permit.principal.slice('pat:'.length)
-/** What may leave policy: `why` is for the log. */
-function heard(denial: Denial): Denial {
-  const { why: _, ...rest } = denial
-  return rest
-}

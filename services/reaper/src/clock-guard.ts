@@ -2,8 +2,8 @@
 // running time, or a time before the last one recorded, halts the reaper until a human has looked and removed a file.
 import { rm } from 'node:fs/promises'
 import { z } from 'zod'
+import { readText, syncFolder, writeText } from '@bailiwick/kernel/durable-file'
 import type { Logger } from '@bailiwick/kernel/logger'
-import { readText, syncFolder, writeText } from './durable-file.ts'
 
 const MAX_DRIFT_MS = 60_000
 const Recorded = z.strictObject({ wall: z.number().int() })

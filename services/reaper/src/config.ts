@@ -15,7 +15,7 @@ const Settings = z.object({
   BAILIWICK_WINDOW_DAYS: z.coerce.number().int().min(30).max(3650).default(30),
 })
 
-export function readReaperConfig(env: NodeJS.ProcessEnv = process.env) {
+export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   const settings = readConfig(Settings, env)
   return {
     keysDir: settings.BAILIWICK_KEYS_DIR,

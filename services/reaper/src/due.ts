@@ -5,7 +5,7 @@ import { OperationId } from '@bailiwick/kernel/ids'
 
 export const DAY_MS = 86_400_000
 /** On top of the window, so that no difference between clocks or time zones ever makes a day of somebody's window. */
-export const MARGIN_MS = DAY_MS
+const MARGIN_MS = DAY_MS
 /** A base backup needs WAL from when its copying began, which is before it was stored: no copy takes a day. */
 const COPY_TIME_MS = DAY_MS
 

@@ -8,7 +8,7 @@ import { readArrowKey, runMain } from '@bailiwick/kernel/config'
 import { connectDoor } from '@bailiwick/kernel/door'
 import { createLogger } from '@bailiwick/kernel/logger'
 import { clockGuard } from './clock-guard.ts'
-import { readReaperConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import { createReaper } from './reap.ts'
 import { sightingsFile } from './sightings-file.ts'
 
@@ -16,7 +16,7 @@ import { sightingsFile } from './sightings-file.ts'
 const RETRY_MS = 60_000
 
 await runMain('reaper', async () => {
-  const config = readReaperConfig()
+  const config = loadConfig()
   const logger = createLogger('reaper')
   const arrow = (callee: string) => ({ caller: 'reaper', key: readArrowKey(config.keysDir, 'reaper', callee) })
   const doors = {

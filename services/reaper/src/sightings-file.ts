@@ -2,9 +2,9 @@
 // things are then kept a window longer, which is the harmless side.
 import { z } from 'zod'
 import { hashJson } from '@bailiwick/kernel/canonical'
+import { readText, writeText } from '@bailiwick/kernel/durable-file'
 import type { Logger } from '@bailiwick/kernel/logger'
 import type { Sightings } from './due.ts'
-import { readText, writeText } from './durable-file.ts'
 
 const Stored = z.strictObject({
   v: z.literal(1),

@@ -37,6 +37,9 @@ CREATE TABLE steward.operations (
   lease_epoch integer NOT NULL,
   -- Null: nobody drives it; it waits for its caller.
   lease_until timestamptz,
+  -- Bound recovery: when it first came to `acting`, and how often it was taken up again there.
+  acting_at timestamptz,
+  attempts integer NOT NULL DEFAULT 0,
   new_resource_id uuid NOT NULL,
   -- For an undo: the operation that it reverses, and the tool call at the root of a chain of undos.
   deed_id uuid REFERENCES steward.operations,

@@ -1,7 +1,8 @@
 // A change as its caller sees it: opened or found again, driven to its end, answered. The answer is the stored one each time; a
 // one-time secret is made afresh for each reply and never stored.
 import type { ExecuteReply } from '@bailiwick/contracts/doors/steward'
-import { deny } from '@bailiwick/contracts/problem'
+import { UNDO_WINDOW_MS } from '@bailiwick/contracts/permit'
+import { deny, withoutWhy } from '@bailiwick/contracts/problem'
 import { ResourceId, uuidv7, type AccountId } from '@bailiwick/kernel/ids'
 import { assertNever, Fault } from '@bailiwick/kernel/result'
 import type { z } from 'zod'
@@ -16,8 +17,7 @@ import { isHarmless, Stopped, toDenial } from './stopped.ts'
 import { findReversal, planUndo, type Reversal } from './undo.ts'
 
 type Reply = z.input<typeof ExecuteReply>
-export const UNDO = 'undo'
-const DEFAULT_UNDO_MS = 30 * 86_400_000
+const UNDO = 'undo'
 
 export async function answerChange(deps: Deps, call: Call, startedMs: number): Promise<Reply> {
   const reversal = call.tool.name === UNDO ? await requireReversal(deps, call) : null
@@ -77,7 +77,7 @@ const open = (call: Call, reversal: Reversal | null, now: number): Opening => ({
   newResourceId: reversal ? reversal.root.newResourceId : ResourceId.parse(uuidv7(now)),
   deedId: reversal?.deed.id ?? null,
   rootId: reversal?.root.id ?? null,
-  undoUntil: new Date(call.permit.undo_until ?? now + DEFAULT_UNDO_MS),
+  undoUntil: new Date(call.permit.undo_until ?? now + UNDO_WINDOW_MS),
 })
 
 /** The change stopped. Nothing done: it waits for its caller to come again. Something may be done: recovery drives it on. */
@@ -117,10 +117,8 @@ async function reply(deps: Deps, change: Change, ended: Ended, isReplay: boolean
   const operation_id = ended.id
   if (ended.state === 'unknown')
     return { ok: false, denial: deny('OUTCOME_UNKNOWN', { extra: { operation_id } }), operation_id, receipt: null }
-  if (ended.state === 'closed') {
-    const { why: _, ...denial } = ended.denial!
-    return { ok: false, denial, operation_id, receipt: ended.outcomeIndex }
-  }
+  if (ended.state === 'closed')
+    return { ok: false, denial: withoutWhy(ended.denial!), operation_id, receipt: ended.outcomeIndex }
   const { effect } = change.catalogTool
   const secret = await issueSecret(deps, change, ended).catch((error: unknown) => {
     // Gone since, on a replay: the answer stands, and there is nothing to hand over. The log says so by its silence.

@@ -26,7 +26,7 @@ export function createNonces(clock: Clock): (permit: Permit) => Denial | null {
   }
 }
 
-export const MAX_IN_FLIGHT = 8
+const MAX_IN_FLIGHT = 8
 
 /** Takes one of the account's places; null: all are taken. Call what comes back when done. */
 export function createPlaces(max = MAX_IN_FLIGHT): (account: string) => (() => void) | null {

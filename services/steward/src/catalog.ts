@@ -46,6 +46,8 @@ function checkDeclaration(tool: Tool, byName: ReadonlyMap<string, Tool>): void {
   const named = [...Object.keys(tool.resources ?? {}), ...(tool.keep ?? []), tool.confirms?.field, tool.previews?.field]
   const missing = named.find((field) => field !== undefined && !fields.includes(field))
   if (missing !== undefined) fail(`its input has no field ${missing}`)
+  const unnamed = tool.readsOnly?.find((field) => !Object.hasOwn(tool.resources ?? {}, field))
+  if (unnamed !== undefined) fail(`${unnamed} is not among its resources`)
 
   const { confirms, previews } = tool
   if (confirms) {

@@ -77,7 +77,8 @@ async function intend(deps: Deps, change: Change, stage: Stage<'accepted'>): Pro
 
 async function prepare(deps: Deps, { plan }: Change, stage: Stage<'intended'>): Promise<Stage<'prepared'>> {
   // Locked before they are looked at: what is checked below stays so until the operation ends.
-  await lock(deps, stage, [...plan.resources.map((id) => `resource:${id}`), ...plan.locks])
+  const held = plan.resources.filter((id) => !plan.readsOnly.includes(id))
+  await lock(deps, stage, [...held.map((id) => `resource:${id}`), ...plan.locks])
   const loaded = await loadResources(deps.database, stage.account, plan.resources)
   plan.admit(loaded)
   requireBound(stage.sealed.permit, loaded)
@@ -166,6 +167,15 @@ async function beginActing(deps: Deps, stage: Stage<'snapshotted'>): Promise<Sta
 
 /** After a crash in `acting` nobody knows whether the keeper was told. It is asked by operation; nothing is repeated blindly. */
 async function actAgain(deps: Deps, change: Change, stage: Stage<'acting'>): Promise<Stage> {
+  try {
+    return await askAndAct(deps, change, stage)
+  } catch (error) {
+    if (!isOutage(error) || !isSpent(stage, deps.clock.now(), MAX_ATTEMPTS)) throw error
+    return giveUpActing(deps, change, stage, error)
+  }
+}
+
+async function askAndAct(deps: Deps, change: Change, stage: Stage<'acting'>): Promise<Stage> {
   const { isUnknown, isUntouched } = await probe(deps, stage)
   if (isUnknown) return leaveToHuman(deps, change, stage)
   if (isUntouched) {
@@ -195,6 +205,32 @@ async function actOrClose(deps: Deps, change: Change, stage: Stage<'acting'>): P
   }
 }
 
+/** Both must be over: a caller that hurries uses up attempts, and a slow start of the house uses up time. */
+type Bound = { readonly attempts: number; readonly ms: number }
+const MAX_ATTEMPTS: Bound = { attempts: 20, ms: 15 * 60_000 }
+/** A keeper that cannot even be asked is down for everybody: once it is back, what hung goes on by itself. */
+const MAX_UNASKED: Bound = { attempts: 20, ms: 24 * 3_600_000 }
+const isSpent = (stage: Stage, now: number, { attempts, ms }: Bound): boolean =>
+  stage.attempts > attempts && now - (stage.actingAt ?? stage.startedAt).getTime() > ms
+
+/**
+ * What fails as often as this is no outage: data that no handler gets past looks like one. Where the keeper says that nothing was
+ * done the operation is refused and lets go of what it held, so that it cannot keep others from it for ever.
+ */
+async function giveUpActing(deps: Deps, change: Change, stage: Stage<'acting'>, cause: unknown): Promise<Stage> {
+  const { attempts } = stage
+  const { isUnknown, isUntouched } = await probe(deps, stage).catch((error: unknown) => {
+    if (!isOutage(error) || !isSpent(stage, deps.clock.now(), MAX_UNASKED)) throw error
+    return { isUnknown: true, isUntouched: false }
+  })
+  deps.logger.error('recovery_given_up', { operation: stage.id, tool: stage.tool, attempts }, cause)
+  if (isUnknown || !isUntouched) return leaveToHuman(deps, change, stage)
+  // Without a time to wait: this is the stored answer, and coming again with the same key brings it again.
+  const { code, why } = toDenial(cause)
+  const detail = 'Given up after many attempts; nothing was done.'
+  return deps.journal.refused(stage, deny(code, { detail, why: `${attempts} attempts; ${why ?? code}` }))
+}
+
 async function act(deps: Deps, { plan }: Change, stage: Stage<'acting'>): Promise<Stage<'committed'>> {
   const loaded = await loadResources(deps.database, stage.account, stage.resources)
   const changes = noChanges()
@@ -202,9 +238,10 @@ async function act(deps: Deps, { plan }: Change, stage: Stage<'acting'>): Promis
   // Read back with the collected changes in view: this is what an undo will compare the world with.
   const after = await plan.capture(bind(deps, stage, { loaded, mayChange: false, changes }), output)
   const touched = toResourceIds([...stage.resources, ...changes.created.keys(), ...changes.changed.keys()])
+  const moved = touched.filter((id) => !plan.readsOnly.includes(id))
   const { account, id: operationId } = stage
   return deps.journal.committed(stage, { output, after, resources: touched }, (query) =>
-    applyChanges(query, { account, operationId, now: deps.clock.now(), touched }, changes),
+    applyChanges(query, { account, operationId, now: deps.clock.now(), touched: moved }, changes),
   )
 }
 

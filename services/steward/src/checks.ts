@@ -1,9 +1,16 @@
 // What must be true of a permit before anything is looked up: pure, in order, each step made of what only the step before can
 // make. An attacker with the gateway's place and key stops here: it has no permit key.
 import type { CatalogTool, LoadedCatalog, Risk } from '@bailiwick/contracts/catalog'
-import { inputHash, isGenuine, PERMIT_ARRIVAL_MS, type Permit, type SealedPermit } from '@bailiwick/contracts/permit'
+import {
+  inputHash,
+  isGenuine,
+  PERMIT_ARRIVAL_MS,
+  PERMIT_CLOCK_SKEW_MS,
+  type Permit,
+  type SealedPermit,
+} from '@bailiwick/contracts/permit'
 import { deny, type Denial } from '@bailiwick/contracts/problem'
-import type { Json } from '@bailiwick/kernel/canonical'
+import { isJsonObject, type Json } from '@bailiwick/kernel/canonical'
 import { err, ok, type Result } from '@bailiwick/kernel/result'
 import type { Tool } from './define-tool.ts'
 import { parseInput } from './plan.ts'
@@ -22,7 +29,6 @@ export type Call = Known & Evidence<'call', { readonly input: Fields; readonly p
 
 export type Fields = { readonly [field: string]: Json }
 
-const CLOCK_SKEW_MS = 5000
 const DOORS: Readonly<Record<string, readonly Permit['door'][]>> = {
   gateway: ['mcp', 'rest'],
   console: ['console', 'admin'],
@@ -39,11 +45,11 @@ export function checkArrival(genuine: Genuine, caller: string, input: Json, now:
   const { permit } = genuine
   const ageMs = now - permit.issued_at
   if (ageMs > PERMIT_ARRIVAL_MS) return refused(`arrived ${ageMs} ms after its issue`)
-  if (ageMs < -CLOCK_SKEW_MS) return refused('issued in the future')
+  if (ageMs < -PERMIT_CLOCK_SKEW_MS) return refused('issued in the future')
   // The admin's and the console's permits are worth nothing in the gateway's hands.
   if (!DOORS[caller]?.includes(permit.door)) return refused(`${caller} sent a permit for door ${permit.door}`)
   if (inputHash(input) !== permit.input_hash) return refused('the input is not the one that was permitted')
-  if (input === null || typeof input !== 'object' || Array.isArray(input))
+  if (!isJsonObject(input))
     return err(deny('INPUT_INVALID', { extra: { errors: [{ path: '', message: 'expected an object' }] } }))
   return ok({ ...genuine, fields: input } as Matched)
 }
@@ -67,7 +73,7 @@ export function checkCatalog(
 }
 
 /** The pipeline's own fields, which no tool's schema has, by risk. */
-export const PIPELINE_FIELDS: Readonly<Record<Risk, readonly string[]>> = {
+const PIPELINE_FIELDS: Readonly<Record<Risk, readonly string[]>> = {
   read: [],
   write: ['idempotency_key'],
   destructive: ['idempotency_key', 'preview_token', 'confirm'],

@@ -14,8 +14,6 @@ const Settings = z.object({
   BAILIWICK_UNSEAL_FD: z.coerce.number().int().min(0).default(3),
 })
 
-export type Config = ReturnType<typeof loadConfig>
-
 export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   const settings = readConfig(Settings, env)
   return {

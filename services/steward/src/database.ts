@@ -1,5 +1,6 @@
 // The way to the control database: one statement, or a transaction that is one account's. Unreachable: Fault BACKEND_UNAVAILABLE.
 import { Pool } from 'pg'
+import { withPassword } from '@bailiwick/kernel/config'
 import { Fault } from '@bailiwick/kernel/result'
 
 export type Query = <R extends object>(text: string, values: readonly unknown[]) => Promise<R[]>
@@ -25,11 +26,8 @@ export function openDatabase(options: {
   maxConnections?: number
   onIdleError?: (error: Error) => void
 }): Database {
-  // Into the address: with a connection string, pg does not look at a password beside it.
-  const address = new URL(options.url)
-  if (options.password !== undefined) address.password = options.password
   const pool = new Pool({
-    connectionString: address.href,
+    connectionString: options.password === undefined ? options.url : withPassword(options.url, options.password),
     max: options.maxConnections ?? 16,
     connectionTimeoutMillis: 3000,
     application_name: 'steward',

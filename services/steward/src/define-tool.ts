@@ -20,8 +20,14 @@ type Restorable<Input, Output, State extends Json> = {
   capture(context: ToolContext, input: Input, output: Output | null): Promise<State>
   /** Brings the captured part back to `to`. Undo and undo of undo are this one function. */
   undo(context: ToolContext, input: Input, to: State, deed: Deed<Output>): Promise<void>
-  /** On a create: the delete tool that an undo becomes once the thing has been used. */
-  undoOfUseIs?: string
+  /** On what makes, or brings back, a whole thing: its undo, or the undo of its undo, takes the thing away. */
+  removal?: {
+    /** What such an undo becomes once the thing has been used. */
+    readonly deleteTool: string
+    isRemoval(to: State): boolean
+    /** As a delete's own: each already read back and verified. */
+    snapshot(context: ToolContext, input: Input, deed: Deed<Output>): Promise<readonly RestorePointName[]>
+  }
 }
 
 export type Effect<Input, Output, State extends Json> =
@@ -62,6 +68,8 @@ export type Tool<
   readonly keep?: readonly string[]
   /** Input fields that name resources, and the kind of each: they must exist, be active and be of this account, else NOT_FOUND. */
   readonly resources?: Readonly<Record<string, string>>
+  /** Those of `resources` that it only looks at: not locked against others, so that a restore is possible whatever else hangs. */
+  readonly readsOnly?: readonly string[]
   /** Also accepts quarantined resources in `resources`. */
   readonly acceptsQuarantined?: boolean
   readonly effect: Effect<z.output<I>, z.output<O>, State>

@@ -1,7 +1,7 @@
 // The steward's one act: a permit in, an answer out (call.md §3). Each step takes what only the step before can make; nothing
 // else in Bailiwick calls a tool's handler. What goes wrong leaves through `refuse`, and so through the log.
 import type { ExecuteReply, stewardDoor } from '@bailiwick/contracts/doors/steward'
-import { deny, type Denial } from '@bailiwick/contracts/problem'
+import { deny, withoutWhy, type Denial } from '@bailiwick/contracts/problem'
 import type { Result } from '@bailiwick/kernel/result'
 import type { z } from 'zod'
 import { answerChange } from './answer.ts'
@@ -78,8 +78,7 @@ export function createExecute(deps: Deps, permitKey: Buffer): Execute {
     full: Denial,
     operation_id: Genuine['permit']['operation_id'],
   ): Promise<Reply> {
-    // `why` is for the log alone.
-    const { why: _, ...denial } = full
+    const denial = withoutWhy(full)
     try {
       const { index } = await deps.audit.append(entry)
       return { ok: false, denial, operation_id, receipt: index }

@@ -27,6 +27,7 @@ export class LeaseLost extends Fault {
 }
 
 const BUSY = Symbol('busy')
+const LONGEST_PAUSE_MS = 60_000
 
 export type Opening = Pick<
   Operation,
@@ -47,6 +48,9 @@ export type Journal = ReturnType<typeof createJournal>
 export function createJournal(options: { database: Database; clock: Clock; holder: string; leaseMs?: number }) {
   const { database, clock, holder, leaseMs = 5_000 } = options
   const leaseEnd = (): Date => new Date(clock.now() + leaseMs)
+  /** None the first time; then the lease's length, doubled with each attempt that failed. */
+  const pauseMs = (attempts: number): number =>
+    attempts === 0 ? 0 : Math.min(leaseMs * 2 ** (attempts - 1), LONGEST_PAUSE_MS)
 
   /** Moves `at` on, under its lease and from exactly its state; otherwise nothing and LeaseLost. */
   async function write<S extends State>(query: Query, at: Stage, to: S, columns: Columns): Promise<Stage<S>> {
@@ -82,7 +86,8 @@ export function createJournal(options: { database: Database; clock: Clock; holde
   ): Promise<Stage | null> {
     const [row] = await query<Row>(
       `UPDATE steward.operations
-         SET lease_holder = $3, lease_epoch = lease_epoch + 1, lease_until = $4, permit = coalesce($5::json, permit)
+         SET lease_holder = $3, lease_epoch = lease_epoch + 1, lease_until = $4, permit = coalesce($5::json, permit),
+           attempts = attempts + CASE state WHEN 'acting' THEN 1 ELSE 0 END
        WHERE id = $1 AND account_id = $2 AND state NOT IN ('recorded', 'closed', 'unknown')
          AND (lease_until IS NULL OR lease_until <= $6) RETURNING *`,
       [id, account, holder, leaseEnd(), sealed && JSON.stringify(sealed), new Date(clock.now())],
@@ -182,7 +187,7 @@ export function createJournal(options: { database: Database; clock: Clock; holde
       move(at, 'prepared', found),
     snapshotted: (at: Stage<'prepared'>, restorePoints: readonly RestorePointName[]) =>
       move(at, 'snapshotted', { restorePoints }),
-    acting: (at: Stage<'snapshotted'>) => move(at, 'acting'),
+    acting: (at: Stage<'snapshotted'>) => move(at, 'acting', { actingAt: new Date(clock.now()) }),
     /** One transaction with `apply`: the answer, what the world is like now, and the resources' own rows. */
     committed: (
       at: Stage<'acting'>,
@@ -219,9 +224,9 @@ export function createJournal(options: { database: Database; clock: Clock; holde
         await write(query, at, at.state === 'accepted' ? 'accepted' : 'intended', { code, leaseUntil: null })
         await unlock(query, at)
       }),
-    /** Lets go at once, for recovery or the caller's retry to drive on. */
+    /** Lets go, for recovery or the caller's retry to drive on: at once the first time, later the more often it has failed. */
     release: async (at: Stage): Promise<void> => {
-      await move(at, at.state, { leaseUntil: new Date(clock.now()) })
+      await move(at, at.state, { leaseUntil: new Date(clock.now() + pauseMs(at.attempts)) })
     },
 
     read: async (account: AccountId, id: string): Promise<Stage | null> => {

@@ -20,7 +20,7 @@ const PROGRESS: Readonly<Record<State, number>> = {
   unknown: 0.5,
 }
 
-export const mayRead = (permit: Permit, scopes: readonly string[]): boolean =>
+const mayRead = (permit: Permit, scopes: readonly string[]): boolean =>
   scopes.length > 0 && scopes.every((scope) => permit.scopes.includes(`${scopeDomain(scope)}:read`))
 
 /** Null for an absent, a foreign and an unreadable operation alike. */

@@ -14,6 +14,8 @@ export type Output = { readonly [key: string]: Json }
 export type Plan = {
   /** Existing resources that it touches. */
   readonly resources: readonly string[]
+  /** Those of them that it only looks at: not locked, and their versions do not move. */
+  readonly readsOnly: readonly string[]
   /** Locks beside those of the resources. */
   readonly locks: readonly string[]
   /** Refuses unless all of `resources` are there and as they must be. */
@@ -40,11 +42,11 @@ export function parseInput(tool: Tool, input: unknown): Result<unknown, Denial> 
 }
 
 /** The ids that the input names, by field: `database_id` -> id. Absent optional fields name nothing. */
-export function namedResources(tool: Tool, input: unknown): { id: string; kind: string }[] {
+export function namedResources(tool: Tool, input: unknown): { field: string; id: string; kind: string }[] {
   const fields = input as { readonly [field: string]: unknown }
   return Object.entries(tool.resources ?? {}).flatMap(([field, kind]) => {
     const value = fields[field]
-    return typeof value === 'string' ? [{ id: value, kind }] : []
+    return typeof value === 'string' ? [{ field, id: value, kind }] : []
   })
 }
 
@@ -61,8 +63,10 @@ export function requireResources(tool: Tool, input: unknown, loaded: ReadonlyMap
 export function planTool(tool: Tool, input: unknown): Plan {
   const { effect } = tool
   const isRestorable = effect.kind === 'exact' || effect.kind === 'recoverable'
+  const named = namedResources(tool, input)
   return {
-    resources: namedResources(tool, input).map(({ id }) => id),
+    resources: named.map(({ id }) => id),
+    readsOnly: named.filter(({ field }) => tool.readsOnly?.includes(field)).map(({ id }) => id),
     locks: [],
     admit: (loaded) => requireResources(tool, input, loaded),
     prepare: async (context) => (await tool.prepare?.(context, input))?.reserve ?? [],

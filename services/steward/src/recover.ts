@@ -5,6 +5,7 @@ import { planAgain } from './answer.ts'
 import { drive } from './change.ts'
 import { Refused } from './context.ts'
 import type { Deps } from './deps.ts'
+import { LeaseLost } from './journal.ts'
 import type { Stage } from './stage.ts'
 import { isHarmless, Stopped, toDenial } from './stopped.ts'
 
@@ -70,7 +71,7 @@ async function settleOwed(deps: Deps): Promise<void> {
   }
 }
 
-/** Whether it reached its end. Where it did not, its lease runs out again, and so it is tried again after that time. */
+/** Whether it reached its end. Where it did not, its lease runs out again, later each time in `acting`, and it is tried again. */
 async function goOn(deps: Deps, stage: Stage, forgottenBefore: Date): Promise<boolean> {
   const fields = { operation: stage.id, tool: stage.tool, state: stage.state }
   try {
@@ -88,6 +89,8 @@ async function goOn(deps: Deps, stage: Stage, forgottenBefore: Date): Promise<bo
     return true
   } catch (error) {
     if (error instanceof Stopped && error.stage.state === 'committed') deps.gate.owe(error.stage)
+    if (error instanceof Stopped && error.stage.state === 'acting' && !(error.cause instanceof LeaseLost))
+      await deps.journal.release(error.stage).catch(() => undefined)
     deps.logger.warn('operation_not_recovered', { ...fields, code: toDenial(error).code, error: String(error) })
     return false
   }

@@ -28,6 +28,9 @@ export type Operation = {
   readonly leaseHolder: string
   readonly leaseEpoch: number
   readonly leaseUntil: Date | null
+  /** When it first came to `acting`, and how often it was taken up again there. */
+  readonly actingAt: Date | null
+  readonly attempts: number
   readonly newResourceId: ResourceId
   readonly deedId: OperationId | null
   readonly rootId: OperationId | null
@@ -64,6 +67,7 @@ export type Columns = Partial<
     | 'denial'
     | 'code'
     | 'leaseUntil'
+    | 'actingAt'
     | 'finishedAt'
     | 'outcomeIndex'
   >
@@ -77,6 +81,7 @@ export const COLUMN: { readonly [C in keyof Required<Columns>]: string } = {
   denial: 'denial',
   code: 'code',
   leaseUntil: 'lease_until',
+  actingAt: 'acting_at',
   finishedAt: 'finished_at',
   outcomeIndex: 'outcome_index',
 }
@@ -96,6 +101,8 @@ export type Row = {
   lease_holder: string
   lease_epoch: number
   lease_until: Date | null
+  acting_at: Date | null
+  attempts: number
   new_resource_id: ResourceId
   deed_id: OperationId | null
   root_id: OperationId | null
@@ -130,6 +137,8 @@ export const toStage = (row: Row): Stage =>
     leaseHolder: row.lease_holder,
     leaseEpoch: row.lease_epoch,
     leaseUntil: row.lease_until,
+    actingAt: row.acting_at,
+    attempts: row.attempts,
     newResourceId: row.new_resource_id,
     deedId: row.deed_id,
     rootId: row.root_id,

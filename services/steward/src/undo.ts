@@ -1,6 +1,6 @@
 // Undo: the present is compared with what the deed left; equal -> the inverse, as an operation of its own, whose own undo is the
 // same again. Changed since -> UNDO_CONFLICT: nothing is ever overwritten silently.
-import type { SealedPermit } from '@bailiwick/contracts/permit'
+import type { Permit, SealedPermit } from '@bailiwick/contracts/permit'
 import { deny, type Denial } from '@bailiwick/contracts/problem'
 import { canonical, type Json } from '@bailiwick/kernel/canonical'
 import { ResourceId } from '@bailiwick/kernel/ids'
@@ -46,9 +46,11 @@ export function reversalRefusal({ deed }: Reversal, now: number): Denial | null 
 export function planUndo(deps: Deps, reversal: Reversal): Plan {
   const { deed, root, tool, effect } = reversal
   const input = tool.input.parse(root.input)
+  const deedOf = { newResourceId: root.newResourceId, output: root.output }
   const capture = (context: ToolContext): Promise<Json> => effect.capture(context, input, root.output)
   return {
     resources: deed.resources,
+    readsOnly: [],
     locks: [`deed:${deed.id}`],
     admit(loaded) {
       if (!deed.resources.every((id) => loaded.has(id))) throw new Fault('INTERNAL', 'a touched resource is gone')
@@ -62,31 +64,42 @@ export function planUndo(deps: Deps, reversal: Reversal): Plan {
       return touched.filter(({ state }) => state === 'quarantined').map(({ kind, name }) => `${kind}:${name}`)
     },
     capture,
-    async examine(_context, present) {
-      const conflicts = compare(deed.after, present)
-      if (conflicts.length > 0) throw new Refused(conflictDenial(effect, conflicts))
+    async examine(context, present) {
+      const refusal = removalRefusal(reversal, context.permit) ?? conflictDenial(reversal, compare(deed.after, present))
+      if (refusal) throw new Refused(refusal)
     },
     findCritical: async (context, present) =>
       (await tool.touchesCritical?.(context, input, present, deed.before)) ?? [],
-    // What it takes away is quarantined, and what it replaces is in its own capture.
-    snapshot: async () => [],
+    // What it replaces is in its own capture; a whole thing that it takes away gets a restore point, as by any other deletion.
+    snapshot: async (context) =>
+      isRemoval(reversal) ? effect.removal!.snapshot(context, input, { ...deedOf, operationId: deed.id }) : [],
     async act(context) {
-      await effect.undo(context, input, deed.before, {
-        operationId: deed.id,
-        newResourceId: root.newResourceId,
-        output: root.output,
-      })
+      await effect.undo(context, input, deed.before, { ...deedOf, operationId: deed.id })
       return { undone: deed.id, tool: deed.tool }
     },
     issueSecret: null,
   }
 }
 
-function conflictDenial(effect: Inverse, conflicts: Json[]): Denial {
-  if (effect.undoOfUseIs)
+/** It would take a whole thing away: that was not there before the deed. */
+const isRemoval = ({ deed, effect }: Reversal): boolean => effect.removal?.isRemoval(deed.before) === true
+
+/**
+ * Taking back one's own create is no deletion while nobody used what it made. Everything later is one: without this, whoever may
+ * write could delete what an admin's deletion, undone, brought back.
+ */
+function removalRefusal(reversal: Reversal, { scopes }: Permit): Denial | null {
+  if (!isRemoval(reversal) || reversal.deed.deedId === null) return null
+  const needed = `${reversal.tool.domain}:delete`
+  return scopes.includes(needed) ? null : deny('INSUFFICIENT_SCOPE', { extra: { required_scopes: [needed] } })
+}
+
+function conflictDenial(reversal: Reversal, conflicts: Json[]): Denial | null {
+  if (conflicts.length === 0) return null
+  if (isRemoval(reversal))
     return deny('CONFIRMATION_REQUIRED', {
-      detail: 'What it made has been used since: undoing it is a deletion.',
-      next: `Call preview_${effect.undoOfUseIs}, show the user its impact, wait for a yes.`,
+      detail: 'What it made or brought back has been used since: undoing it is a deletion.',
+      next: `Call preview_${reversal.effect.removal!.deleteTool}, show the user its impact, wait for a yes.`,
       extra: { conflicts: conflicts },
     })
   return deny('UNDO_CONFLICT', { extra: { conflicts: conflicts } })
@@ -117,9 +130,12 @@ export async function previewUndo(
   })
   const conflicts = compare(deed.after, await effect.capture(context, tool.input.parse(root.input), root.output))
   const what = deed.deedId ? `what the undo of ${root.tool} brought back` : `what ${root.tool} did`
+  const lacking = removalRefusal(reversal, permit)
+  if (lacking)
+    return { possible: false, would: `Refused: it is a deletion; needs ${tool.domain}:delete.`, conflicts, undo_until }
   if (conflicts.length === 0) return { possible: true, would: `Reverses ${what}.`, conflicts, undo_until }
-  const would = effect.undoOfUseIs
-    ? `Refused: what ${root.tool} made has been used since. Removing it is a deletion: preview_${effect.undoOfUseIs}.`
+  const would = isRemoval(reversal)
+    ? `Refused: ${deed.deedId ? what : `what ${root.tool} made`} has been used since. Removing it is a deletion: preview_${effect.removal!.deleteTool}.`
     : `Refused: changed since ${root.tool}. Undo never overwrites.`
   return { possible: false, would, conflicts, undo_until }
 }

@@ -294,6 +294,119 @@ describe('the keeper', () => {
   })
 })
 
+describe('a backend that never gets past the data', () => {
+  const target_time = (): string => new Date(house.clock.now()).toISOString()
+  const restore = (id: string, name: string) =>
+    call('restore_database_to_new', { database_id: id, target_time: target_time(), name })
+  const locksOf = async (operation: string | null): Promise<string[]> => {
+    const { rows } = await house.superuser.query<{ key: string }>(
+      'SELECT key FROM steward.locks WHERE operation_id = $1 ORDER BY 1',
+      [operation],
+    )
+    return rows.map(({ key }) => key)
+  }
+  /** Looks every 10 s for `minutes`; how often the keeper was told. */
+  const recoverFor = async (minutes: number, operation: string): Promise<number> => {
+    const before = house.told(operation).filter((verb) => verb !== 'probe').length
+    for (let at = 0; at < minutes * 6; at += 1) {
+      house.clock.advance(10_000)
+      await steward.recovery.pass()
+    }
+    return house.told(operation).filter((verb) => verb !== 'probe').length - before
+  }
+
+  test('does not keep others from the source of a restore that hangs, nor from another restore of it', async () => {
+    const id = await create()
+    house.clock.advance(1000)
+    house.keeper.failsBefore.add('restore_database_to_new')
+    const hanging = await restore(id, 'one')
+    expect(codeOf(hanging)).toBe('BACKEND_UNAVAILABLE')
+    expect(await house.state(hanging.operation_id!)).toBe('acting')
+    expect(await locksOf(hanging.operation_id)).toEqual(['name:database:one'])
+    house.keeper.failsBefore.clear()
+    expect((await restore(id, 'two')).ok).toBe(true)
+    expect(codeOf(await restore(id, 'one'))).toBe('RESOURCE_BUSY')
+    // Only looked at: a preview of the source is not stale.
+    expect(await house.version(id)).toBe(1)
+    expect((await remove(id, 1)).ok).toBe(true)
+  })
+
+  test('does not keep a restore from the database on which another operation hangs', async () => {
+    const id = await create()
+    house.clock.advance(1000)
+    house.keeper.failsBefore.add('set_database_limits')
+    const hanging = await call('set_database_limits', { database_id: id, limits: limits(5) })
+    expect(await locksOf(hanging.operation_id)).toEqual([`resource:${id}`])
+    expect((await restore(id, 'saved')).ok).toBe(true)
+    house.keeper.failsBefore.clear()
+    house.clock.advance(LEASE_MS + 1)
+    await steward.recovery.pass()
+  })
+
+  test('is asked ever more rarely, and then no more: refused, on the record, and nothing stays locked', async () => {
+    const id = await create()
+    house.keeper.failsBefore.add('set_database_limits')
+    const operation_id = house.newOperation()
+    const input = { database_id: id, limits: limits(5) }
+    await call('set_database_limits', input, { operation_id })
+    // A pause of 15, 30 and then 60 s, where one look is made every 10 s.
+    expect(await recoverFor(5, operation_id)).toBeLessThanOrEqual(7)
+    expect(await house.state(operation_id)).toBe('acting')
+    expect(await locksOf(operation_id)).toEqual([`resource:${id}`])
+    await recoverFor(25, operation_id)
+    expect(await house.state(operation_id)).toBe('closed')
+    expect(await recoverFor(5, operation_id)).toBe(0)
+    expect(house.audit.of(operation_id).at(-1)).toMatchObject({
+      kind: 'outcome',
+      decision: 'deny',
+      code: 'BACKEND_UNAVAILABLE',
+    })
+    expect(await locksOf(operation_id)).toEqual([])
+    house.keeper.failsBefore.clear()
+    const again = await call('set_database_limits', input, { operation_id })
+    expect(codeOf(again)).toBe('BACKEND_UNAVAILABLE')
+    expect(!again.ok && again.denial.retry_after_s).toBeUndefined()
+    expect((await call('set_database_limits', input)).ok).toBe(true)
+  })
+
+  test('after it did something is left to a human, with what it holds', async () => {
+    const id = await create()
+    house.keeper.failsAfterEffect.add('set_database_limits')
+    const operation_id = house.newOperation()
+    await call('set_database_limits', { database_id: id, limits: limits(5) }, { operation_id })
+    await recoverFor(30, operation_id)
+    expect(await house.state(operation_id)).toBe('unknown')
+    expect(house.audit.of(operation_id).at(-1)).toMatchObject({ kind: 'call', code: 'OUTCOME_UNKNOWN' })
+    expect(await locksOf(operation_id)).toEqual([`resource:${id}`])
+  })
+
+  test('is given up neither by a caller that hurries nor by time alone', async () => {
+    const operation_id = house.newOperation()
+    house.keeper.failsBefore.add('create_database')
+    for (let at = 0; at < 40; at += 1) await call('create_database', { name: 'shop' }, { operation_id })
+    expect(await house.state(operation_id)).toBe('acting')
+    expect(house.told(operation_id).length).toBeLessThan(10)
+    house.clock.advance(3_600_000)
+    await steward.recovery.pass()
+    expect(await house.state(operation_id)).toBe('acting')
+    house.keeper.failsBefore.clear()
+    house.clock.advance(60_001)
+    await steward.recovery.pass()
+    expect(await house.state(operation_id)).toBe('recorded')
+  })
+
+  test('and cannot even be asked: it is asked for a day before a human must look', async () => {
+    const operation_id = house.newOperation()
+    house.keeper.failsBefore.add('create_database').add('probe')
+    await call('create_database', { name: 'shop' }, { operation_id })
+    await recoverFor(40, operation_id)
+    expect(await house.state(operation_id)).toBe('acting')
+    house.clock.advance(24 * 3_600_000)
+    await steward.recovery.pass()
+    expect(await house.state(operation_id)).toBe('unknown')
+  })
+})
+
 test('a bug in a handler that had done nothing closes the operation; one that had done something is left to a human', async () => {
   const id = await create()
   const input = { database_id: id, limits: limits(5) }

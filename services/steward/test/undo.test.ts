@@ -1,6 +1,7 @@
 // Undo: what it brings back, what it refuses, and that it is itself an operation like any other.
 import type { Permit } from '@bailiwick/contracts/permit'
-import { codeOf, openHouse, outputOf, textOf, type House, type Steward } from './support/house.ts'
+import { OBJECTS } from '../src/tools/databases/shape.ts'
+import { ALL_SCOPES, codeOf, openHouse, outputOf, textOf, type House, type Steward } from './support/house.ts'
 
 let house: House
 let steward: Steward
@@ -17,7 +18,8 @@ afterAll(() => house.close())
 
 const call = (tool: string, input: object, more: Partial<Permit> = {}) =>
   house.call(steward, tool, input as never, { account, ...more })
-const undo = (operation_id: string | null) => call('undo', { operation_id })
+const undo = (operation_id: string | null, more: Partial<Permit> = {}) => call('undo', { operation_id }, more)
+const STANDARD = { scopes: ALL_SCOPES.filter((scope) => !scope.endsWith(':delete')) }
 const remove = async (id: string) =>
   call(
     'delete_database',
@@ -128,6 +130,106 @@ test('undoing a create whose database has been used is a deletion: CONFIRMATION_
     primary_key: ['id'],
   })
   const reply = await undo(operation)
+  expect(codeOf(reply)).toBe('CONFIRMATION_REQUIRED')
+  expect(!reply.ok && reply.denial.next).toContain('preview_delete_database')
+})
+
+test.each(['a materialized view', 'a function', 'a sequence'])(
+  'a create is used once %s was made through the password',
+  async (made) => {
+    const { id, operation } = await create()
+    house.keeper.direct(id).create(made)
+    expect(codeOf(await undo(operation, STANDARD))).toBe('CONFIRMATION_REQUIRED')
+    expect(outputOf(await call('preview_undo', { operation_id: operation }))['possible']).toBe(false)
+    expect(outputOf(await call('list_databases', {}))['databases']).toHaveLength(1)
+  },
+)
+
+test('what the steward asks a database shows every kind of object that can be made in it, and no temporary one', async () => {
+  const look = async () => (await house.superuser.query<{ objects: string }>(OBJECTS)).rows[0]!.objects
+  let before = await look()
+  expect(before).toMatch(/^[0-9a-f]{32}$/)
+  await house.superuser.query('CREATE TEMP TABLE passing (id int); CREATE SCHEMA bailiwick CREATE TABLE kept (id int)')
+  // The schema itself is the keeper's.
+  expect(await look()).toBe(before)
+  for (const sql of [
+    'CREATE TABLE public.t (id int)',
+    'CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one',
+    'CREATE VIEW public.v AS SELECT 1 AS one',
+    'CREATE OR REPLACE VIEW public.v AS SELECT 2 AS one',
+    'CREATE SEQUENCE public.s',
+    "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    "CREATE TYPE public.e AS ENUM ('a')",
+    'CREATE SCHEMA other',
+    'SELECT lo_create(0)',
+    'TRUNCATE public.t',
+  ]) {
+    await house.superuser.query(sql)
+    const now = await look()
+    expect({ sql, seen: now !== before }).toEqual({ sql, seen: true })
+    before = now
+  }
+})
+
+test('objects that cannot be seen count as use', async () => {
+  const { operation } = await create()
+  house.keeper.refuses.set('run_read_query', { code: 'QUERY_REFUSED', detail: 'no' })
+  const reply = await undo(operation)
+  house.keeper.refuses.clear()
+  expect(codeOf(reply)).toBe('CONFIRMATION_REQUIRED')
+})
+
+test('an admin’s deletion, undone, is not repeated by whoever may only write', async () => {
+  const { id } = await create()
+  const deleted = await remove(id)
+  const undone = await undo(deleted.operation_id, STANDARD)
+  const before = world()
+  const refused = await undo(undone.operation_id, STANDARD)
+  expect(refused).toMatchObject({
+    ok: false,
+    denial: { code: 'INSUFFICIENT_SCOPE', extra: { required_scopes: ['databases:delete'] } },
+  })
+  expect(outputOf(await call('preview_undo', { operation_id: undone.operation_id }, STANDARD))).toMatchObject({
+    possible: false,
+    would: expect.stringContaining('databases:delete'),
+  })
+  expect(world()).toBe(before)
+  // Nor is a create, undone and redone: the second removal is one of what somebody wanted back.
+  const made = await create('other')
+  const redone = await undo((await undo(made.operation, STANDARD)).operation_id, STANDARD)
+  expect(codeOf(await undo(redone.operation_id, STANDARD))).toBe('INSUFFICIENT_SCOPE')
+  expect((await undo(redone.operation_id)).ok).toBe(true)
+})
+
+test('the same for a domain', async () => {
+  const reply = await call('add_domain', { name: `u${account.slice(-12)}.example` })
+  const redone = await undo((await undo(reply.operation_id, STANDARD)).operation_id, STANDARD)
+  expect(codeOf(await undo(redone.operation_id, STANDARD))).toBe('INSUFFICIENT_SCOPE')
+  const told = await undo(redone.operation_id)
+  expect(house.told(told.operation_id!)).toEqual(['dump_zone', 'quarantine_zone'])
+})
+
+test('an undo that removes makes a restore point first, and does nothing when that does not verify', async () => {
+  const { id, operation } = await create()
+  house.vault.isSound = false
+  expect(codeOf(await undo(operation))).toBe('SNAPSHOT_FAILED')
+  house.vault.isSound = true
+  expect(outputOf(await call('list_databases', {}))['databases']).toHaveLength(1)
+  const undone = await undo(operation)
+  expect(house.told(undone.operation_id!)).toEqual(['dump_database', 'quarantine_database'])
+  expect(house.vault.verified.at(-1)).toBe(`${undone.operation_id}.fake`)
+  // Bringing back takes nothing away.
+  const redone = await undo(undone.operation_id)
+  expect(house.told(redone.operation_id!)).toEqual(['restore_database'])
+  expect(await house.version(id)).toBe(3)
+})
+
+test('a deletion that was undone is repeated without a preview only while nothing changed', async () => {
+  const { id } = await create()
+  const undone = await undo((await remove(id)).operation_id)
+  house.keeper.direct(id).create('a view')
+  const reply = await undo(undone.operation_id)
   expect(codeOf(reply)).toBe('CONFIRMATION_REQUIRED')
   expect(!reply.ok && reply.denial.next).toContain('preview_delete_database')
 })

@@ -20,7 +20,7 @@ export type VaultConfig = {
   unsealFd: number
 }
 
-export function readVaultConfig(env: NodeJS.ProcessEnv = process.env): VaultConfig {
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): VaultConfig {
   const settings = readConfig(Settings, env)
   return {
     listen: settings.BAILIWICK_LISTEN,

@@ -3,13 +3,13 @@
 import { rm } from 'node:fs/promises'
 import type { RestorePointRef, StoredRestorePoint } from '@bailiwick/contracts/doors/vault'
 import type { Clock } from '@bailiwick/kernel/clock'
+import { syncFolder } from '@bailiwick/kernel/durable-file'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 import type { Objects } from './objects.ts'
-import { syncFolder } from './store.ts'
 
 const DAY_MS = 86_400_000
-export const MINIMUM_AGE_MS = 30 * DAY_MS
+const MINIMUM_AGE_MS = 30 * DAY_MS
 /** A base needs WAL from when its copying began, which is before it was stored here: no copy takes a day. */
 const COPY_TIME_MS = DAY_MS
 

@@ -3,11 +3,11 @@ import { systemClock } from '@bailiwick/kernel/clock'
 import { readArrowKey, requireStrongKey, runMain } from '@bailiwick/kernel/config'
 import { createLogger } from '@bailiwick/kernel/logger'
 import { openSealedFile, readUnsealKey } from '@bailiwick/kernel/secrets'
-import { readVaultConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import { startVault } from './service.ts'
 
 await runMain('vault', async () => {
-  const config = readVaultConfig()
+  const config = loadConfig()
   const secrets = openSealedFile(config.secretsFile, readUnsealKey(config.unsealFd))
   const atRestKey = requireStrongKey('at_rest_key', await secrets.get('at_rest_key').catch(() => undefined))
   const logger = createLogger('vault')

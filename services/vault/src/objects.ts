@@ -8,7 +8,7 @@ import { Fault } from '@bailiwick/kernel/result'
 import { HEADER_BYTES, openHeader, plainSize, readExactly } from './format.ts'
 
 export type Kind = RestorePointRef['kind']
-export const KINDS = ['base', 'snapshot', 'wal'] as const satisfies readonly Kind[]
+const KINDS = ['base', 'snapshot', 'wal'] as const satisfies readonly Kind[]
 const SHA256_HEX = 64
 const PAGE = 500
 const HEADERS_AT_ONCE = 16

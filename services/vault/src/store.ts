@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import type { RestorePointRef } from '@bailiwick/contracts/doors/vault'
 import type { Clock } from '@bailiwick/kernel/clock'
+import { syncFolder } from '@bailiwick/kernel/durable-file'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 import { createSealer, makeHeader, openChunks } from './format.ts'
@@ -17,15 +18,6 @@ export type Store = {
   create(ref: RestorePointRef, body: AsyncIterable<Buffer>): Promise<{ created: boolean; size_bytes: number }>
   read(ref: RestorePointRef): Promise<Readable>
   verify(ref: RestorePointRef): Promise<boolean>
-}
-
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Prepares the folders and removes what uploads left behind that died half way; none of it was ever acknowledged. */

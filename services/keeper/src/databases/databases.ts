@@ -5,9 +5,9 @@ import { oldestBase } from '../base-backups.ts'
 import type { Probed, StepKey } from '../operations.ts'
 import { Refusal } from '../refusal.ts'
 import type { Sql } from './connections.ts'
-import { asRefusal } from './errors.ts'
+import { asRefusal, rollBack } from './errors.ts'
 import { literal, quote, SUPERUSER } from './names.ts'
-import { makeDatabase, prepareDatabase, prepareRoles, watchTables } from './prepare.ts'
+import { DEFAULT_LIMITS, makeDatabase, prepareDatabase, prepareRoles, watchTables } from './prepare.ts'
 import {
   databaseOf,
   findPlace,
@@ -92,17 +92,55 @@ export function createDatabase(hands: Hands): ChangeVerb<ById, { connection: Con
   }
 }
 
-/** A fresh password each time; the server keeps its SCRAM verifier, the keeper keeps nothing. */
+/**
+ * A fresh password each time; the server keeps its SCRAM verifier, the keeper keeps nothing. Whoever had the old one is out:
+ * its sessions end, and what it set for later sessions is gone. (A role may always change its own password; the keeper cannot
+ * forbid that, but the next one issued ends it.)
+ *
+ * Dying in between leaves a login that nobody can use, and no password that works; the next call opens it.
+ */
 export async function issuePassword(
   hands: Hands,
   { account_id, database_id }: ById,
 ): Promise<{ connection: Connection; password: string }> {
   const place = await requireActive(hands, account_id, database_id)
   const password = randomBytes(24).toString('base64url')
-  await place.connections.use('postgres', SUPERUSER, (sql) =>
-    sql.query(`ALTER ROLE ${place.names.login} PASSWORD ${literal(password)}`),
-  )
+  const { login, database } = place.names
+  await place.connections
+    .use('postgres', SUPERUSER, async (sql) => {
+      await sql.query(`ALTER ROLE ${login} NOLOGIN`)
+      await endSessions(sql, login)
+      const { statement_timeout_ms } = await readLimits(sql, login)
+      await inTransaction(sql, async () => {
+        await sql.query(`ALTER ROLE ${login} RESET ALL; ALTER ROLE ${login} IN DATABASE ${database} RESET ALL`)
+        await sql.query(`ALTER ROLE ${login} SET statement_timeout = ${statement_timeout_ms}`)
+        await sql.query(`ALTER ROLE ${login} LOGIN PASSWORD ${literal(password)}`)
+      })
+      // One that was let in just before NOLOGIN may only now be listed; nobody has the new password yet.
+      await endSessions(sql, login)
+    })
+    .catch(raise)
   return { connection: connectionOf(place), password }
+}
+
+async function endSessions(sql: Sql, login: string): Promise<void> {
+  const { rows } = await sql.query<{ ended: boolean | null }>(
+    'SELECT bool_and(pg_terminate_backend(pid, 10000)) AS ended FROM pg_stat_activity WHERE usename = $1',
+    [login],
+  )
+  if (rows[0]!.ended === false)
+    throw new Refusal('RESOURCE_BUSY', 'old sessions of the database have not ended; try again')
+}
+
+/** The limits that the keeper set. The timeout is kept beside the role's settings too, because those the role may change. */
+async function readLimits(sql: Sql, login: string): Promise<Limits> {
+  const { rows } = await sql.query<{ connections: number; note: string | null }>(
+    `SELECT rolconnlimit AS connections, shobj_description(oid, 'pg_authid') AS note FROM pg_roles WHERE rolname = $1`,
+    [login],
+  )
+  const { connections, note } = rows[0]!
+  const { statement_timeout_ms } = note ? (JSON.parse(note) as Limits) : DEFAULT_LIMITS
+  return { connections, statement_timeout_ms }
 }
 
 export async function requireActive(hands: Hands, accountId: string, databaseId: string): Promise<Place> {
@@ -121,6 +159,7 @@ export function setDatabaseLimits(hands: Hands): ChangeVerb<ById & { limits: Lim
         const role = place.names.login
         await sql.query(`ALTER ROLE ${role} CONNECTION LIMIT ${limits.connections}`)
         await sql.query(`ALTER ROLE ${role} SET statement_timeout = ${limits.statement_timeout_ms}`)
+        await sql.query(`COMMENT ON ROLE ${role} IS ${literal(JSON.stringify(limits))}`)
         return {}
       })
     },
@@ -256,8 +295,19 @@ const toMs = (text: string | undefined): number =>
 /** Exact counts cost a scan; beyond this the planner's estimate answers. */
 const COUNTED_ROWS = 50_000
 
+/** Read only, because counting runs the tables' row policies, and those may call code that a handed-out password wrote. */
 async function readTables(sql: Sql): Promise<TableInfo[]> {
-  await sql.query(`SET statement_timeout = '20s'; SET lock_timeout = '5s'`)
+  try {
+    await sql.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '5s'`)
+    const tables = await countTables(sql)
+    await sql.query('COMMIT')
+    return tables
+  } catch (error) {
+    throw await rollBack(sql, error)
+  }
+}
+
+async function countTables(sql: Sql): Promise<TableInfo[]> {
   const { rows } = await sql.query<TableInfo & { estimate: number }>(
     `SELECT c.relname AS name, greatest(c.reltuples, 0)::float8 AS estimate,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),

@@ -1,21 +1,39 @@
 // What a PostgreSQL error means to the caller. The server's text stays here: it quotes rows and names that are not the caller's.
 import { Fault } from '@bailiwick/kernel/result'
 import { Refusal } from '../refusal.ts'
+import type { Sql } from './connections.ts'
 
-type ServerError = { code?: string; constraint?: string; column?: string; table?: string }
+type ServerError = { code?: string; severity?: string; constraint?: string; column?: string; table?: string }
 
 /** A name made through a handed-out password may hold anything; only plain ones are repeated. */
 const plain = (name: string | undefined): string => (name && /^[A-Za-z0-9_]{1,63}$/.test(name) ? ` (${name})` : '')
 
 export const sqlState = (error: unknown): string => (error as ServerError).code ?? ''
 
-/** Refusal for what the caller can mend; a Fault for a backend that failed; anything else as it came. */
+/**
+ * Whether the server ended the session. Not the SQLSTATE tells: code in the database raises whichever it likes, and an outage
+ * is retried, with locks held, for as long as it lasts. The severity does: only the server itself says FATAL or PANIC.
+ */
+export const hasEnded = (error: unknown): boolean =>
+  !/^[0-9A-Z]{5}$/.test(sqlState(error)) || (error as ServerError).severity !== 'ERROR'
+
+/** Ends the transaction that `error` broke. A session that cannot do even that is gone, whatever the error said. */
+export async function rollBack(sql: Sql, error: unknown): Promise<Error> {
+  try {
+    await sql.query('ROLLBACK')
+  } catch (cause) {
+    return new Fault('BACKEND_UNAVAILABLE', 'the account cluster broke off', { cause })
+  }
+  return asRefusal(error)
+}
+
+/** A Refusal for what the server refused in a living session; a Fault for a backend that failed. */
 export function asRefusal(error: unknown): Error {
   if (error instanceof Refusal || error instanceof Fault) return error
   const { constraint, column, table } = error as ServerError
   const state = sqlState(error)
-  if (!/^[0-9A-Z]{5}$/.test(state))
-    return new Fault('BACKEND_UNAVAILABLE', 'the account cluster broke off', { cause: error })
+  if (hasEnded(error))
+    return new Fault('BACKEND_UNAVAILABLE', `the account cluster broke off ${state}`, { cause: error })
   switch (state) {
     case '23505':
       return new Refusal('CONFLICT', `a row with the same unique value exists${plain(constraint)}`)
@@ -37,6 +55,8 @@ export function asRefusal(error: unknown): Error {
       return new Refusal('CONFLICT', 'something of that name exists')
     case '42501':
       return new Refusal('CONFLICT', `the database's own rules do not allow this${plain(table)}`)
+    case '25006':
+      return new Refusal('CONFLICT', 'code of the database’s own would change something while this reads')
     case 'P0001':
       return new Refusal('CONFLICT', "a trigger of the database's own refused this")
     case '40001':
@@ -49,6 +69,6 @@ export function asRefusal(error: unknown): Error {
     default:
   }
   if (state.startsWith('22')) return new Refusal('INPUT_INVALID', 'a value does not fit the type of its column')
-  if (/^(08|53|57|58|XX)/.test(state)) return new Fault('BACKEND_UNAVAILABLE', `server said ${state}`, { cause: error })
-  return new Fault('INTERNAL', `server said ${state}`, { cause: error })
+  // Whatever else, also what looks like a full disk or a bug: nothing was changed, and a repeat is the caller's to decide.
+  return new Refusal('CONFLICT', `the database refused this (SQLSTATE ${state})`)
 }

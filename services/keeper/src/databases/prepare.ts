@@ -24,6 +24,26 @@ const CLOSED_FUNCTIONS = [
   .map((signature) => `pg_catalog.${signature}`)
   .join(', ')
 
+/**
+ * What a read query has no need of: locks that others wait for, snapshots that hold vacuum back, transaction ids, messages, and
+ * the paths and records of the machine. The login keeps them. `current_setting` stays open: row policies read theirs with it.
+ */
+const closedToReader = (login: string): string => `
+    DO $closed$
+    DECLARE
+      closed regprocedure;
+    BEGIN
+      FOR closed IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+        AND (proname ~ '^pg_(try_)?advisory_' OR proname IN ('pg_export_snapshot', 'pg_notify', 'txid_current',
+          'pg_current_xact_id', 'pg_show_all_settings', 'shobj_description'))
+      LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM PUBLIC', closed);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION pg_catalog.%s TO ${login}, ${HISTORIAN}, ${DUMPER}', closed);
+      END LOOP;
+    END $closed$;
+    REVOKE SELECT ON pg_catalog.pg_settings, pg_catalog.pg_shdescription FROM PUBLIC;
+    GRANT SELECT ON pg_catalog.pg_settings, pg_catalog.pg_shdescription TO ${login};`
+
 export async function prepareRoles(place: Place, sql: Sql): Promise<void> {
   const { owner, login, writer, reader } = place.names
   const { rowCount } = await sql.query('SELECT FROM pg_roles WHERE rolname = $1', [reader])
@@ -58,14 +78,19 @@ export async function prepareDatabase(sql: Sql, names: DatabaseNames): Promise<v
     ALTER DEFAULT PRIVILEGES FOR ROLE ${owner}, ${login} IN SCHEMA public GRANT SELECT ON TABLES TO ${reader};
     REVOKE EXECUTE ON FUNCTION ${CLOSED_FUNCTIONS} FROM PUBLIC;
     GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO ${login}, ${writer}, ${DUMPER}, ${LOADER};
+    ${closedToReader(login)}
     CREATE SCHEMA IF NOT EXISTS bailiwick;
     CREATE TABLE IF NOT EXISTS bailiwick.operations (
       operation_id uuid, verb text, target text, result jsonb NOT NULL, at timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (operation_id, verb, target));
+      xact xid8 NOT NULL UNIQUE DEFAULT pg_current_xact_id(), PRIMARY KEY (operation_id, verb, target));
+    CREATE TABLE IF NOT EXISTS bailiwick.bindings (
+      xact xid8 PRIMARY KEY DEFAULT pg_current_xact_id(), operation_id uuid NOT NULL);
     CREATE TABLE IF NOT EXISTS bailiwick.history (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, operation_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT now(),
-      relation oid NOT NULL, table_name text NOT NULL, key jsonb, before jsonb, after jsonb);
+      relation oid NOT NULL, table_name text NOT NULL, key jsonb, before jsonb, after jsonb,
+      xact xid8 NOT NULL DEFAULT pg_current_xact_id());
     CREATE INDEX IF NOT EXISTS history_by_operation ON bailiwick.history (operation_id, id);
+    CREATE INDEX IF NOT EXISTS history_by_xact ON bailiwick.history (xact, id);
     CREATE TABLE IF NOT EXISTS bailiwick.trash (
       operation_id uuid PRIMARY KEY, relation oid NOT NULL, table_name text NOT NULL, owner text NOT NULL,
       quarantined_at timestamptz NOT NULL, ended_at timestamptz);
@@ -74,8 +99,10 @@ export async function prepareDatabase(sql: Sql, names: DatabaseNames): Promise<v
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bailiwick FROM PUBLIC;
     GRANT USAGE ON SCHEMA bailiwick TO ${writer}, ${HISTORIAN};
     GRANT SELECT ON bailiwick.history, bailiwick.operations TO ${writer};
-    GRANT INSERT ON bailiwick.operations TO ${writer};
-    GRANT EXECUTE ON FUNCTION bailiwick.unwatched() TO ${writer};
+    GRANT INSERT (operation_id, verb, target, result) ON bailiwick.operations TO ${writer};
+    GRANT INSERT (operation_id) ON bailiwick.bindings TO ${writer};
+    GRANT EXECUTE ON FUNCTION bailiwick.unwatched(), bailiwick.altered(), bailiwick.unrecorded(oid, text, jsonb) TO ${writer};
+    GRANT SELECT ON bailiwick.bindings TO ${HISTORIAN};
     GRANT INSERT ON bailiwick.history TO ${HISTORIAN};
     COMMIT`)
 }
@@ -84,20 +111,30 @@ export async function prepareDatabase(sql: Sql, names: DatabaseNames): Promise<v
  * History is kept of what the keeper's writer does under an operation. Work of a handed-out password is not: it has no
  * operation to reverse, and point-in-time recovery covers it.
  *
- * `record_change` runs as the historian: to_jsonb calls casts to json that a handed-out password may have defined, and as the
- * superuser those would own the cluster.
+ * Which operation a transaction belongs to is not a setting, because triggers of a handed-out password run in the same session
+ * and could change that. It is a row that the keeper writes first, under the transaction's own id: the writer may give no other
+ * id (the column's default does), only one row per transaction fits, and none can be changed. The stamp is bound alike.
+ *
+ * `record_change` runs as the historian, who may do nothing but write history. to_jsonb calls casts to json, so casts of a
+ * user's own making are refused: as the historian they could write a history of things that never happened.
+ *
+ * Partitions are watched one by one and their parent is not: cloning a parent's trigger would take a right to use
+ * `record_change`, and with that a table's owner could replace its trigger by one that records nothing.
+ *
+ * Known limit: images are jsonb. What jsonb does not tell apart (the order and repetition of json keys, lower bounds of arrays,
+ * negative zero) an undo brings back as an equal, not identical, value.
  */
 const historyFunctions = ({ writer }: DatabaseNames): string => `
     CREATE OR REPLACE FUNCTION bailiwick.record_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
       SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres'
       SET extra_float_digits = 1 SET bytea_output = 'hex' AS $function$
     DECLARE
-      operation uuid := nullif(current_setting('bailiwick.operation', true), '')::uuid;
+      operation uuid;
       old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
       new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
       row_key jsonb;
     BEGIN
-      IF operation IS NULL THEN RETURN NULL; END IF;
+      SELECT b.operation_id INTO STRICT operation FROM bailiwick.bindings b WHERE b.xact = pg_current_xact_id();
       SELECT jsonb_object_agg(a.attname, coalesce(old_row, new_row) -> a.attname::text) INTO row_key
         FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
         WHERE i.indrelid = TG_RELID AND i.indisprimary;
@@ -125,13 +162,33 @@ const historyFunctions = ({ writer }: DatabaseNames): string => `
     CREATE OR REPLACE FUNCTION bailiwick.unwatched() RETURNS SETOF regclass LANGUAGE sql STABLE
       SET search_path = pg_catalog, pg_temp AS $function$
       SELECT c.oid::regclass FROM pg_class c
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
             AND t.tgfoid = 'bailiwick.record_change()'::regprocedure)
     $function$;
 
-    CREATE OR REPLACE FUNCTION bailiwick.watch_all() RETURNS bigint LANGUAGE plpgsql
+    -- Whether this transaction altered, emptied or dropped a table: nothing of that is in the history, and a trigger that
+    -- switches another table's history off and on again leaves no other trace than the lock that each of these takes.
+    CREATE OR REPLACE FUNCTION bailiwick.altered() RETURNS boolean LANGUAGE sql
       SET search_path = pg_catalog, pg_temp AS $function$
+      SELECT EXISTS (SELECT FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation
+        WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+          AND l.mode IN ('ShareRowExclusiveLock', 'AccessExclusiveLock') AND c.relpersistence IS DISTINCT FROM 't')
+    $function$;
+
+    -- How many of these keys this transaction's history does not have as rows of the table (or its parts) before or after.
+    CREATE OR REPLACE FUNCTION bailiwick.unrecorded(changed oid, side text, keys jsonb) RETURNS bigint LANGUAGE sql
+      SET search_path = pg_catalog, pg_temp AS $function$
+      WITH RECURSIVE parts(part) AS (
+        SELECT changed UNION SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON i.inhparent = p.part)
+      SELECT count(*) FROM jsonb_array_elements(keys) wanted(image)
+        WHERE NOT EXISTS (SELECT FROM bailiwick.history h WHERE h.xact = pg_current_xact_id()
+          AND h.relation IN (SELECT part FROM parts) AND CASE side WHEN 'before' THEN h.before ELSE h.after END @> wanted.image)
+    $function$;
+
+    -- The time limit: a password may hold a lock on its table for as long as it likes.
+    CREATE OR REPLACE FUNCTION bailiwick.watch_all() RETURNS bigint LANGUAGE plpgsql
+      SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $function$
     DECLARE
       watched bigint;
     BEGIN
@@ -142,21 +199,31 @@ const historyFunctions = ({ writer }: DatabaseNames): string => `
     CREATE OR REPLACE FUNCTION bailiwick.watch_new() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
       SET search_path = pg_catalog, pg_temp AS $function$
     BEGIN
-      PERFORM bailiwick.watch(made.objid) FROM pg_event_trigger_ddl_commands() made
-        WHERE made.object_type = 'table' AND made.schema_name = 'public'
-          AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = made.objid
+      -- Empty after a crash, and never in the WAL: an undo or a recovery would miss rows that were answered for.
+      IF EXISTS (SELECT FROM pg_class WHERE relpersistence = 'u') THEN
+        RAISE EXCEPTION 'unlogged tables and sequences are not kept here' USING ERRCODE = 'feature_not_supported';
+      END IF;
+      -- PostgreSQL computes the constant parts of such a key for whoever opens the table, the superuser below among them.
+      IF EXISTS (SELECT FROM pg_partitioned_table WHERE partexprs IS NOT NULL) THEN
+        RAISE EXCEPTION 'computed partition keys are not kept here: partition by a column' USING ERRCODE = 'feature_not_supported';
+      END IF;
+      IF EXISTS (SELECT FROM pg_cast WHERE casttarget = 'json'::regtype AND oid >= 16384) THEN
+        RAISE EXCEPTION 'casts to json are not kept here' USING ERRCODE = 'feature_not_supported';
+      END IF;
+      PERFORM bailiwick.watch(made.objid) FROM pg_event_trigger_ddl_commands() made JOIN pg_class c ON c.oid = made.objid
+        WHERE made.classid = 'pg_class'::regclass AND made.object_type = 'table' AND made.schema_name = 'public'
+          AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = made.objid
             AND t.tgfoid = 'bailiwick.record_change()'::regprocedure);
     END $function$;`
 
 /** After the tables are in: watches each of them and every later one. */
 export async function watchTables(sql: Sql): Promise<void> {
   await sql.query(`
-    SELECT bailiwick.watch(oid, true) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-      AND NOT relispartition`)
+    SELECT bailiwick.watch(oid, true) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`)
   const { rowCount } = await sql.query(`SELECT FROM pg_event_trigger WHERE evtname = 'bailiwick_watch_new'`)
   if (rowCount) return
   await sql.query(`CREATE EVENT TRIGGER bailiwick_watch_new ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') EXECUTE FUNCTION bailiwick.watch_new()`)
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SEQUENCE', 'ALTER SEQUENCE', 'CREATE CAST') EXECUTE FUNCTION bailiwick.watch_new()`)
   await sql.query('ALTER EVENT TRIGGER bailiwick_watch_new ENABLE ALWAYS')
 }
 

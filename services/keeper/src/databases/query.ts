@@ -3,7 +3,7 @@
 import { Fault } from '@bailiwick/kernel/result'
 import { Refusal, type JsonRow } from '../refusal.ts'
 import type { Sql } from './connections.ts'
-import { sqlState } from './errors.ts'
+import { hasEnded, sqlState } from './errors.ts'
 import { SUPERUSER } from './names.ts'
 import { requirePlace, type Hands } from './step.ts'
 
@@ -77,6 +77,7 @@ async function select(
 function asQueryError(error: unknown): Error {
   if (error instanceof Refusal || error instanceof Fault) return error
   const state = sqlState(error)
+  if (hasEnded(error)) return new Fault('BACKEND_UNAVAILABLE', `server said ${state}`, { cause: error })
   switch (state) {
     case '57014':
       return new Refusal('QUERY_REFUSED', 'the query took longer than its time limit')
@@ -95,10 +96,5 @@ function asQueryError(error: unknown): Error {
       return new Refusal('QUERY_REFUSED', 'the query names a column that does not exist')
     default:
   }
-  if (/^(08|57P|58|XX)/.test(state) || state === '')
-    return new Fault('BACKEND_UNAVAILABLE', `server said ${state}`, { cause: error })
-  return new Refusal(
-    'QUERY_REFUSED',
-    `the server refused the query (SQLSTATE ${/^\w{5}$/.test(state) ? state : 'unknown'})`,
-  )
+  return new Refusal('QUERY_REFUSED', `the server refused the query (SQLSTATE ${state})`)
 }

@@ -1,15 +1,16 @@
 // A new database with another's content at a past moment: recovers the account's cluster from the vault in a scratch folder, dumps
-// the one database there and loads that. The source is never touched, and no code inside the dump runs as a superuser.
-import { writeFile } from 'node:fs/promises'
-import { asUser, findPostgresBin, runToEnd } from '@bailiwick/kernel/postgres-cluster'
+// the one database there and loads that. The source is never touched, and no code inside the dump decides how the load ends.
 import { listBases } from '../base-backups.ts'
 import { Refusal } from '../refusal.ts'
 import type { Connections } from './connections.ts'
-import { connectionOf, makePrepared, markMade, probeMark, type Connection } from './databases.ts'
-import { dumpTo, inScratch } from './dump.ts'
-import { DUMPER, LOADER, namesOf, SUPERUSER } from './names.ts'
+import { connectionOf, makePrepared, markMade, probeMark, setMark, type Connection } from './databases.ts'
+import { inScratch } from './dump.ts'
+import { loadCopy } from './load.ts'
+import { namesOf, SUPERUSER } from './names.ts'
 import { inPast } from './past.ts'
+import { takeCopy, type RecoveredCopy } from './recovered-copy.ts'
 import { readState, requirePlace, type ChangeVerb, type Hands, type Place } from './step.ts'
+import type { StepKey } from '../operations.ts'
 
 type Input = { account_id: string; database_id: string; new_database_id: string; target_time: number }
 
@@ -34,14 +35,22 @@ export function restoreDatabaseToNew(
       const base = (await listBases(hands.vault, place.cluster)).find(({ created_at }) => created_at <= target_time)
       if (!base) throw new Refusal('INPUT_INVALID', 'the target time is before the first restore point')
       await inScratch(hands, async (folder) => {
-        const dump = `${folder}/dump`
         const { kind, name, sha256 } = base
         const past = { folder, base: { account_id: base.account_id, kind, name, sha256 }, targetTime: target_time }
+        let copy: RecoveredCopy | null = null
         await inPast(hands, place.cluster, past, async (connections, port) => {
           const database = await renameForNew(connections, database_id, new_database_id)
-          await dumpTo(dump, port, database, await place.cluster.passwordOf(DUMPER))
+          copy = await takeCopy(connections, { port, database, folder, passwordOf: place.cluster.passwordOf })
         })
-        await makePrepared(place, () => load(place, dump, folder))
+        try {
+          await makePrepared(place, async () => {
+            await requireEmpty(place)
+            await loadCopy(hands, place, copy!, folder)
+          })
+        } catch (error) {
+          if (error instanceof Refusal) await quarantineHalfMade(hands, place, key)
+          throw error
+        }
       })
       await markMade(hands, place, key, { recovered_to: target_time })
       return { connection: connectionOf(place), recovered_to: target_time }
@@ -65,42 +74,26 @@ async function renameForNew(connections: Connections, sourceId: string, newId: s
   })
 }
 
-/**
- * Loads the dump's `public` part in one transaction. Checks, indexes and triggers in it may call code that a handed-out
- * password wrote; it runs as the loader, which for this while has the new database's rights and no others.
- */
-async function load(place: Place, dump: string, folder: string): Promise<void> {
-  const { connections, names, cluster } = place
-  const asAdmin = (statement: string): Promise<unknown> =>
-    connections.use(names.database, SUPERUSER, (sql) => sql.query(statement))
-  const loaded = await connections.use(names.database, SUPERUSER, (sql) =>
-    sql.query(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace LIMIT 1`),
-  )
-  // All or nothing: when anything is there, an earlier attempt got through this.
-  if (loaded.rowCount) return
-  const bin = findPostgresBin()
-  const env = { PATH: process.env['PATH'], PGPASSWORD: await cluster.passwordOf(LOADER) }
-  const contents = await runToEnd(`${bin}/pg_restore`, ['--list', dump], env)
-  await writeFile(`${folder}/contents`, contents.split('\n').filter(isOfPublic).join('\n'))
-  await asAdmin(`BEGIN; GRANT ${names.owner}, ${names.login} TO ${LOADER};
-    GRANT CONNECT, CREATE ON DATABASE ${names.database} TO ${LOADER};
-    GRANT USAGE, CREATE ON SCHEMA public TO ${LOADER}; GRANT USAGE ON SCHEMA bailiwick TO ${LOADER};
-    GRANT EXECUTE ON FUNCTION bailiwick.record_change() TO ${LOADER}; COMMIT`)
-  try {
-    const to = ['-h', '127.0.0.1', '-p', String(cluster.port), '-U', LOADER, '-w', '-d', names.database]
-    const how = ['--single-transaction', '-L', `${folder}/contents`, dump]
-    await runToEnd(...asUser(null, `${bin}/pg_restore`, [...to, ...how]), env)
-  } finally {
-    await asAdmin(`BEGIN; REVOKE ${names.owner}, ${names.login} FROM ${LOADER};
-      REVOKE ALL ON DATABASE ${names.database} FROM ${LOADER}; REVOKE ALL ON SCHEMA public, bailiwick FROM ${LOADER};
-      REVOKE ALL ON FUNCTION bailiwick.record_change() FROM ${LOADER}; COMMIT`)
-  }
+/** What was loaded so far is kept out of sight, closed, until the purge; the id stays taken. */
+async function quarantineHalfMade(hands: Hands, { connections, names }: Place, key: StepKey): Promise<void> {
+  const at = hands.clock.now()
+  const mark = { verb: 'quarantine_database', operation_id: key.operation_id, at, created_at: at }
+  await connections.use('postgres', SUPERUSER, async (sql) => {
+    await sql.query(`ALTER DATABASE ${names.database} WITH ALLOW_CONNECTIONS false`)
+    await sql.query('SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1', [
+      names.database,
+    ])
+    await sql.query(`ALTER DATABASE ${names.database} RENAME TO ${names.quarantined}`)
+    await setMark(sql, names.quarantined, mark)
+  })
 }
 
-/** What lives in `public`, and extensions; schemas, our own things and default privileges are prepared already. */
-function isOfPublic(line: string): boolean {
-  const entry = /^\d+; \d+ \d+ ([A-Z]+(?: [A-Z]+)*) (\S+) /.exec(line)
-  if (!entry) return false
-  const [, kind, schema] = entry
-  return (schema === 'public' && kind !== 'DEFAULT ACL') || (schema === '-' && kind === 'EXTENSION')
+async function requireEmpty({ connections, names }: Place): Promise<void> {
+  const { rowCount } = await connections.use(names.database, SUPERUSER, (sql) =>
+    sql.query(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace
+      UNION ALL SELECT FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+      UNION ALL SELECT FROM pg_type WHERE typnamespace = 'public'::regnamespace LIMIT 1`),
+  )
+  // An attempt that died midway; a load is of several transactions, so it cannot be taken up again.
+  if (rowCount) throw new Refusal('CONFLICT', 'an earlier attempt was broken off; restore into another new database')
 }

@@ -10,6 +10,7 @@ import { probeStamp, requirePlace, type ChangeVerb, type Hands } from './step.ts
 /** `before` and `after` stay the server's own JSON text: parsed here, 64-bit numbers would lose digits. */
 type Change = {
   table_name: string
+  relation: string
   now_named: string | null
   key: JsonRow | null
   before: string | null
@@ -28,7 +29,7 @@ export function reverseRows(
       return changeRows(place, key, async (sql) => {
         // The table by its identity, not its name: renamed in between it is still the same; dropped or in the trash it is null.
         const { rows } = await sql.query<Change>(
-          `SELECT h.table_name, c.relname AS now_named, h.key, h.before::text AS before, h.after::text AS after FROM bailiwick.history h
+          `SELECT h.table_name, h.relation, c.relname AS now_named, h.key, h.before::text AS before, h.after::text AS after FROM bailiwick.history h
             LEFT JOIN pg_class c ON c.oid = h.relation AND c.relnamespace = 'public'::regnamespace
             WHERE h.operation_id = $1 ORDER BY h.id DESC`,
           [of_operation],
@@ -46,6 +47,7 @@ export function reverseRows(
         } catch (error) {
           throw asUndoConflict(error)
         }
+        await requireReversed(sql, rows)
         return { reversed: rows.length }
       })
     },
@@ -87,6 +89,50 @@ async function reverseAll(sql: Sql, changes: readonly Change[]): Promise<Conflic
     if (postponed.length === 0 || postponed.length === pending.length) return conflicts
     pending = postponed
   }
+}
+
+/**
+ * Triggers of the tables ran along and may have written something else than we did, or written it back. Each row must be as it
+ * was before the operation's first change of it.
+ */
+async function requireReversed(sql: Sql, changes: readonly Change[]): Promise<void> {
+  await sql.query('SET LOCAL search_path = pg_catalog')
+  const shapes = new Map<string, TableShape>()
+  const wanted = new Map<string, { shape: TableShape; change: Change; image: string | null }>()
+  for (const change of changes.toReversed()) {
+    const shape = shapes.get(change.relation) ?? (await readShape(sql, change.now_named ?? ''))
+    shapes.set(change.relation, shape)
+    const [first, second] = rowsOf(change, shape)
+    if (!first) continue
+    if (!wanted.has(first)) wanted.set(first, { shape, change, image: change.before })
+    if (second && !wanted.has(second)) wanted.set(second, { shape, change, image: null })
+  }
+  const conflicts: Conflicts = []
+  for (const { shape, change, image } of wanted.values()) {
+    const isBack = image === null ? await isGone(sql, shape, change) : await isStill(sql, shape, image)
+    if (!isBack) conflicts.push(asConflict(change, 'a trigger of the table changes what is written'))
+  }
+  if (conflicts.length > 0)
+    throw new Refusal(
+      'UNDO_CONFLICT',
+      'triggers of the tables change what is written; nothing was undone',
+      conflicts.slice(0, CONFLICTS_SHOWN),
+    )
+}
+
+/** Also by the history: a row policy can hide a row that a trigger put back, but not the making of it. */
+async function isGone(sql: Sql, shape: TableShape, { after, relation }: Change): Promise<boolean> {
+  if (after === null || shape.key.length === 0) return true
+  if (await exists(sql, shape, after)) return false
+  const has = (image: string): string =>
+    `(SELECT bool_and(${image} -> k = $2::text::jsonb -> k) FROM unnest($3::text[]) k)`
+  const { rowCount } = await sql.query(
+    `SELECT FROM bailiwick.history h WHERE h.xact = pg_current_xact_id() AND h.relation = $1 AND ${has('h.after')}
+      AND NOT EXISTS (SELECT FROM bailiwick.history g WHERE g.xact = h.xact AND g.relation = h.relation AND g.id > h.id
+        AND ${has('g.before')})`,
+    [relation, after, shape.key],
+  )
+  return rowCount === 0
 }
 
 const asConflict = ({ table_name, key, after }: Change, why: string): Conflicts[number] => ({

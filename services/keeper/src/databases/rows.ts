@@ -4,14 +4,21 @@ import type { KeyValues, RowValues } from '@bailiwick/contracts/tables'
 import type { Json } from '@bailiwick/kernel/canonical'
 import { Refusal, type JsonRow } from '../refusal.ts'
 import type { Sql } from './connections.ts'
-import { asRefusal } from './errors.ts'
-import { quote, SUPERUSER } from './names.ts'
+import { asRefusal, rollBack } from './errors.ts'
+import { literal, quote, SUPERUSER } from './names.ts'
 import { probeStamp, requirePlace, stamped, type ChangeVerb, type Hands, type Place } from './step.ts'
 
 type ByTable = { account_id: string; database_id: string; table: string }
 type Row = JsonRow
 
-export type TableShape = { table: string; columns: ReadonlySet<string>; key: readonly string[] }
+export type TableShape = {
+  oid: string
+  table: string
+  columns: ReadonlySet<string>
+  key: readonly string[]
+  /** False: its rows are gone after a crash and are in no backup. The event trigger lets none be made; see `requireKept`. */
+  logged: boolean
+}
 
 const relation = (table: string): string => `public.${quote(table)}`
 /** One JSON object as a typed row: each value goes through its column type's own input, none becomes SQL text. */
@@ -19,8 +26,8 @@ export const typedRow = (table: string, parameter: number): string =>
   `jsonb_populate_record(NULL::${relation(table)}, $${parameter}::text::jsonb)`
 
 export async function readShape(sql: Sql, table: string): Promise<TableShape> {
-  const { rows } = await sql.query<{ columns: string[]; key: string[] }>(
-    `SELECT (SELECT coalesce(jsonb_agg(attname), '[]') FROM pg_attribute
+  const { rows } = await sql.query<{ oid: string; logged: boolean; columns: string[]; key: string[] }>(
+    `SELECT c.oid, c.relpersistence = 'p' AS logged, (SELECT coalesce(jsonb_agg(attname), '[]') FROM pg_attribute
           WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
         (SELECT coalesce(jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum)), '[]')
           FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
@@ -29,12 +36,19 @@ export async function readShape(sql: Sql, table: string): Promise<TableShape> {
     [table],
   )
   if (!rows[0]) throw new Refusal('NOT_FOUND', 'there is no such table')
-  return { table, columns: new Set(rows[0].columns), key: rows[0].key }
+  const { oid, logged, columns, key } = rows[0]
+  return { oid, table, columns: new Set(columns), key, logged }
 }
 
 function requireKey(shape: TableShape): void {
   if (shape.key.length === 0)
     throw new Refusal('TABLE_HAS_NO_KEY', 'the table has no primary key, so its rows cannot be told apart')
+}
+
+/** A table whose changes can be answered for. */
+function requireKept(shape: TableShape): void {
+  if (!shape.logged) throw new Refusal('CONFLICT', 'the table is unlogged, so that a crash would empty it')
+  requireKey(shape)
 }
 
 function requireColumns(shape: TableShape, values: object): void {
@@ -50,6 +64,23 @@ function requireFullKey(shape: TableShape, key: KeyValues): void {
 
 const list = (columns: readonly string[], prefix = ''): string =>
   columns.map((name) => `${prefix}${quote(name)}`).join(', ')
+/** Of a changed row, its key as the history spells it; schema-named, because a trigger may have changed the search path. */
+const recordedKey = ({ key }: TableShape): string =>
+  `pg_catalog.jsonb_build_object(${key.map((name) => `${literal(name)}, t.${quote(name)}`).join(', ')})::pg_catalog.text`
+
+/** What was changed is what the history has. Otherwise an undo would bring back something else, so nothing is committed. */
+async function requireRecorded(sql: Sql, shape: TableShape, side: 'before' | 'after', keys: string[]): Promise<void> {
+  await sql.query('SET LOCAL search_path = pg_catalog')
+  const { rows } = await sql.query<{ missing: string }>('SELECT bailiwick.unrecorded($1, $2, $3) AS missing', [
+    shape.oid,
+    side,
+    `[${keys.join(', ')}]`,
+  ])
+  if (Number(rows[0]!.missing) > 0) throw changedByTrigger()
+}
+
+const changedByTrigger = (): Refusal => new Refusal('CONFLICT', 'a trigger of this table changes what is written')
+
 /** Each column compared with a scalar subquery: evaluated once, so that the primary key's index is used. */
 export const matchesKey = (shape: TableShape, parameter: number): string =>
   shape.key
@@ -91,8 +122,7 @@ export async function readRows(
       await sql.query('COMMIT')
       return { rows, primary_key: [...shape.key] }
     } catch (error) {
-      await sql.query('ROLLBACK').catch(() => undefined)
-      throw asRefusal(error)
+      throw await rollBack(sql, error)
     }
   })
 }
@@ -113,6 +143,8 @@ export async function changeRows<O extends Json>(
     await sql.query('SET CONSTRAINTS ALL IMMEDIATE')
     const { rowCount } = await sql.query('SELECT FROM bailiwick.unwatched() LIMIT 1')
     if (rowCount) throw new Refusal('RESOURCE_BUSY', 'the tables are being altered; try again')
+    const { rows } = await sql.query<{ altered: boolean }>('SELECT bailiwick.altered() AS altered')
+    if (rows[0]!.altered) throw new Refusal('CONFLICT', 'a trigger of the tables alters or empties a table')
     return result
   })
 }
@@ -129,8 +161,9 @@ export function insertRows(hands: Hands): ChangeVerb<ByTable & { rows: RowValues
       const place = await requirePlace(hands, account_id, database_id)
       return changeRows(place, key, async (sql) => {
         const shape = await readShape(sql, table)
-        requireKey(shape)
+        requireKept(shape)
         const keys: KeyValues[] = []
+        const recorded: string[] = []
         for (const row of rows) {
           requireColumns(shape, row)
           const columns = Object.keys(row)
@@ -138,12 +171,17 @@ export function insertRows(hands: Hands): ChangeVerb<ByTable & { rows: RowValues
             columns.length > 0
               ? `(${list(columns)}) SELECT ${list(columns, 'v.')} FROM ${typedRow(table, 1)} v`
               : 'DEFAULT VALUES'
-          const made = await sql.query<KeyValues>(
-            `INSERT INTO ${relation(table)} ${values} RETURNING ${list(shape.key)}`,
-            columns.length > 0 ? [JSON.stringify(row)] : [],
-          )
-          if (made.rows[0]) keys.push(made.rows[0])
+          const made = await sql.query<KeyValues[string][]>({
+            text: `INSERT INTO ${relation(table)} AS t ${values} RETURNING ${recordedKey(shape)}, ${list(shape.key, 't.')}`,
+            values: columns.length > 0 ? [JSON.stringify(row)] : [],
+            rowMode: 'array',
+          })
+          if (!made.rows[0]) throw changedByTrigger()
+          const [key, ...parts] = made.rows[0]
+          recorded.push(String(key))
+          keys.push(Object.fromEntries(shape.key.map((name, index) => [name, parts[index]!])))
         }
+        await requireRecorded(sql, shape, 'after', recorded)
         return { keys }
       })
     },
@@ -160,19 +198,22 @@ export function updateRows(
       const place = await requirePlace(hands, account_id, database_id)
       return changeRows(place, key, async (sql) => {
         const shape = await readShape(sql, table)
-        requireKey(shape)
+        requireKept(shape)
+        const recorded: string[] = []
         for (const update of updates) {
           requireFullKey(shape, update.key)
           requireColumns(shape, update.values)
           const columns = Object.keys(update.values)
           if (columns.length === 0) throw new Refusal('INPUT_INVALID', 'an update gives no values')
-          const { rowCount } = await sql.query(
+          const { rows } = await sql.query<{ recorded: string }>(
             `UPDATE ${relation(table)} t SET ${columns.map((name) => `${quote(name)} = v.${quote(name)}`).join(', ')}
-              FROM ${typedRow(table, 1)} v WHERE ${matchesKey(shape, 2)}`,
+              FROM ${typedRow(table, 1)} v WHERE ${matchesKey(shape, 2)} RETURNING ${recordedKey(shape)} AS recorded`,
             [JSON.stringify(update.values), JSON.stringify(update.key)],
           )
-          if (rowCount !== 1) throw new Refusal('NOT_FOUND', 'a row with one of the keys does not exist')
+          if (rows.length !== 1) throw new Refusal('NOT_FOUND', 'a row with one of the keys does not exist')
+          recorded.push(rows[0]!.recorded)
         }
+        await requireRecorded(sql, shape, 'after', recorded)
         return { updated: updates.length }
       })
     },
@@ -187,16 +228,18 @@ export function removeRows(hands: Hands): ChangeVerb<ByTable & { keys: KeyValues
       const place = await requirePlace(hands, account_id, database_id)
       return changeRows(place, key, async (sql) => {
         const shape = await readShape(sql, table)
-        requireKey(shape)
-        let removed = 0
+        requireKept(shape)
+        const recorded: string[] = []
         for (const rowKey of keys) {
           requireFullKey(shape, rowKey)
-          const gone = await sql.query(`DELETE FROM ${relation(table)} t WHERE ${matchesKey(shape, 1)}`, [
-            JSON.stringify(rowKey),
-          ])
-          removed += gone.rowCount ?? 0
+          const gone = await sql.query<{ recorded: string }>(
+            `DELETE FROM ${relation(table)} t WHERE ${matchesKey(shape, 1)} RETURNING ${recordedKey(shape)} AS recorded`,
+            [JSON.stringify(rowKey)],
+          )
+          recorded.push(...gone.rows.map((row) => row.recorded))
         }
-        return { removed }
+        await requireRecorded(sql, shape, 'before', recorded)
+        return { removed: recorded.length }
       })
     },
   }

@@ -10,7 +10,7 @@ import type { Cluster, Clusters } from '../clusters.ts'
 import type { Probed, StepKey } from '../operations.ts'
 import { Refusal } from '../refusal.ts'
 import type { Connections, Sql } from './connections.ts'
-import { asRefusal } from './errors.ts'
+import { rollBack } from './errors.ts'
 import { namesOf, SUPERUSER, type DatabaseNames } from './names.ts'
 
 export type Hands = {
@@ -88,20 +88,19 @@ export async function stamped<O extends Json>(
     try {
       // The name lets `probeStamp` find, and end, a session whose commit we did not hear about.
       await sql.query(`BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'`)
-      await sql.query(`SELECT set_config('application_name', $1, true), set_config('bailiwick.operation', $2, true)`, [
-        sessionName(key),
-        key.operation_id,
-      ])
+      await sql.query(`SELECT set_config('application_name', $1, true)`, [sessionName(key)])
+      // Before any code of the database's own can run: from here on the transaction is this operation's and no other's.
+      await sql.query('INSERT INTO bailiwick.bindings (operation_id) VALUES ($1)', [key.operation_id])
       const result = await work(sql)
+      // One stamp fits a transaction: where code of the database's own wrote one, ours fails and takes that with it.
       await sql.query(
-        'INSERT INTO bailiwick.operations (operation_id, verb, target, result) VALUES ($1, $2, $3, $4::jsonb)',
+        'INSERT INTO bailiwick.operations (operation_id, verb, target, result) VALUES ($1, $2, $3, $4::pg_catalog.jsonb)',
         [key.operation_id, key.verb, key.target, JSON.stringify(result)],
       )
       await sql.query('COMMIT')
       return result
     } catch (error) {
-      await sql.query('ROLLBACK').catch(() => undefined)
-      throw asRefusal(error)
+      throw await rollBack(sql, error)
     }
   })
 }

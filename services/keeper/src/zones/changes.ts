@@ -32,8 +32,6 @@ const NATIVE = {
 const done = <T>(result: T): Probed<T> => ({ state: 'done', result })
 const absent = (): Refusal => new Refusal('NOT_FOUND', 'No zone with this id in this account.')
 
-export type ZoneChanges = ReturnType<typeof createZoneChanges>
-
 export function createZoneChanges(parts: {
   powerDns: PowerDns
   vault: Vault

@@ -73,7 +73,7 @@ export async function exportImage(powerDns: PowerDns, apex: string, place: Place
 }
 
 /** All that must survive a copy: not the SOA's serial, which moves, nor our own mark. */
-export function comparable(image: ZoneImage): string {
+function comparable(image: ZoneImage): string {
   const sets = image.sets.map((set) =>
     set.type === 'SOA'
       ? {

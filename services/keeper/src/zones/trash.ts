@@ -1,7 +1,8 @@
 // The keeper's own record of quarantined zones: which snapshot brings each back. One file per zone, whole or not there.
 // Trusted: the snapshot's hash and the time. Losing a file loses the way back (the snapshot stays in the vault, for a human).
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { z } from 'zod'
+import { readText, syncFolder, writeText } from '@bailiwick/kernel/durable-file'
 import { AccountId, idHex, OperationId, ResourceId } from '@bailiwick/kernel/ids'
 import type { Logger } from '@bailiwick/kernel/logger'
 
@@ -34,36 +35,15 @@ export function createTrash(stateDir: string, logger: Logger): Trash {
   const folder = `${stateDir}/zones-quarantined`
   const fileOf = (zoneId: string): string => `${folder}/${idHex(ResourceId.parse(zoneId))}.json`
 
-  const syncFolder = async (path: string): Promise<void> => {
-    const handle = await open(path, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  }
   const readIn = async (file: string): Promise<TrashRecord | null> => {
-    try {
-      return TrashRecord.parse(JSON.parse(await readFile(file, 'utf8')))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-      throw error
-    }
+    const text = await readText(file)
+    return text === null ? null : TrashRecord.parse(JSON.parse(text))
   }
 
   return {
     write: async (record) => {
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      const file = fileOf(record.zone_id)
-      const handle = await open(`${file}.new`, 'w', 0o600)
-      try {
-        await handle.writeFile(JSON.stringify(TrashRecord.parse(record)))
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await rename(`${file}.new`, file)
-      await syncFolder(folder)
+      await writeText(fileOf(record.zone_id), JSON.stringify(TrashRecord.parse(record)))
       await syncFolder(stateDir)
     },
     read: (zoneId) => readIn(fileOf(zoneId)),

@@ -3,13 +3,13 @@ import type { adminDoor } from '@bailiwick/contracts/doors/policy'
 import { inputHash, sealPermit } from '@bailiwick/contracts/permit'
 import { deny } from '@bailiwick/contracts/problem'
 import { effectiveScopes } from '@bailiwick/contracts/scopes'
-import { sha256Hex } from '@bailiwick/kernel/canonical'
+import { isJsonObject, sha256Hex } from '@bailiwick/kernel/canonical'
 import type { Handlers } from '@bailiwick/kernel/door'
 import { OperationId, Principal, uuidv7 } from '@bailiwick/kernel/ids'
 import type { Deps } from '../deps.ts'
 import { findOperation, insertOperation, type Operation } from '../operations.ts'
 import { freshFields } from '../permits.ts'
-import { LIMITS, UNDO, type Tier } from '../rules.ts'
+import { CONFIRM, LIMITS, UNDO, type Tier } from '../rules.ts'
 import { OPERATOR, perform, requireAccount } from './act.ts'
 
 type Answers = Handlers<typeof adminDoor>
@@ -20,13 +20,11 @@ export function permitHandlers(deps: Deps): Pick<Answers, 'permit'> {
       await requireAccount(deps, account)
       const tool = deps.catalog.tools.get(name)
       if (!tool) return { ok: false, denial: deny('TOOL_UNKNOWN') }
-      if (input === null || typeof input !== 'object' || Array.isArray(input))
-        return { ok: false, denial: deny('INPUT_INVALID') }
+      if (!isJsonObject(input)) return { ok: false, denial: deny('INPUT_INVALID') }
       // Destroying takes two steps for everybody: this door makes one.
-      if (tool.risk === 'destructive' || tool.name === 'confirm_action')
+      if (tool.risk === 'destructive' || tool.name === CONFIRM)
         return { ok: false, denial: deny('CONFIRMATION_REQUIRED') }
-      const undone =
-        name === UNDO ? await findDeed(deps, account, (input as { operation_id?: unknown }).operation_id) : null
+      const undone = name === UNDO ? await findDeed(deps, account, input['operation_id']) : null
       if (name === UNDO && !undone) return { ok: false, denial: deny('NOT_FOUND') }
       const { scopes, domain, obligations } = undone ?? tool
 

@@ -5,6 +5,7 @@ import { sha256Hex } from '@bailiwick/kernel/canonical'
 import type { Handlers } from '@bailiwick/kernel/door'
 import { AccountId, uuidv7 } from '@bailiwick/kernel/ids'
 import { Fault } from '@bailiwick/kernel/result'
+import type { TokenFacts } from '../checks/facts.ts'
 import { makePersonalToken } from '../checks/token-format.ts'
 import { readAddressList } from '../checks/token.ts'
 import { hmacOf } from '../credential.ts'
@@ -15,7 +16,7 @@ import { accountIds } from './accounts.ts'
 import { changeStatus, perform, requireAccount } from './act.ts'
 
 type Answers = Handlers<typeof adminDoor>
-type State = 'active' | 'paused' | 'blocked' | 'revoked'
+type State = TokenFacts['state']
 type TokenRow = {
   id: string
   account_id: string

@@ -2,7 +2,7 @@
 import type { CatalogTool, LoadedCatalog } from '@bailiwick/contracts/catalog'
 import type { DecideRequest } from '@bailiwick/contracts/doors/policy'
 import { deny } from '@bailiwick/contracts/problem'
-import type { Json } from '@bailiwick/kernel/canonical'
+import { isJsonObject, type Json } from '@bailiwick/kernel/canonical'
 import { err, ok } from '@bailiwick/kernel/result'
 import type { Current, Verdict } from './facts.ts'
 import type { Enabled } from './switches.ts'
@@ -27,7 +27,6 @@ export function checkTool<C extends Current>(
   // The name comes from outside and may hold anything: it goes into the entry's encrypted part, not into the leaf.
   if (!tool) return err(deny('TOOL_UNKNOWN', { why: `called ${request.tool}` }))
   const { input } = request
-  if (input === null || typeof input !== 'object' || Array.isArray(input))
-    return err(deny('INPUT_INVALID', { detail: 'The arguments must be one JSON object.' }))
+  if (!isJsonObject(input)) return err(deny('INPUT_INVALID', { detail: 'The arguments must be one JSON object.' }))
   return ok({ ...current, tool, input } as unknown as Named<C>)
 }

@@ -249,7 +249,7 @@ export function openWorkshop(shared?: { keeper: FakeKeeper; clock: ReturnType<ty
     const conflicts = compare(deed.after, before)
     if (conflicts.length > 0)
       throw new Refused(
-        deny(effect.undoOfUseIs ? 'CONFIRMATION_REQUIRED' : 'UNDO_CONFLICT', {
+        deny(effect.removal?.isRemoval(deed.before) ? 'CONFIRMATION_REQUIRED' : 'UNDO_CONFLICT', {
           extra: { conflicts: conflicts as never },
         }),
       )
@@ -257,6 +257,8 @@ export function openWorkshop(shared?: { keeper: FakeKeeper; clock: ReturnType<ty
     if (critical.length > 0 && !mayTouchCritical)
       throw new Refused(deny('APPROVAL_REQUIRED', { extra: { critical: [...critical] } }))
     const reverse = { operationId: deed.id, newResourceId: root.newResourceId, output }
+    if (effect.removal?.isRemoval(deed.before))
+      await effect.removal.snapshot(openContext(id, own, fresh(), true), input, reverse)
     if (crashes) await effect.undo(openContext(id, own, fresh(), true), input, deed.before, reverse)
     const collected = fresh()
     await effect.undo(openContext(id, own, collected, true), input, deed.before, reverse)

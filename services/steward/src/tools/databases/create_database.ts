@@ -4,6 +4,7 @@ import { ResourceId } from '@bailiwick/kernel/ids'
 import { defineTool, recoverable } from '../../define-tool.ts'
 import {
   DatabaseName,
+  databaseRemoval,
   databaseState,
   issueLogin,
   KIND,
@@ -32,7 +33,7 @@ export default defineTool({
     // Nothing exists yet that a snapshot could hold.
     snapshot: async () => [],
     undo: (context, _input, to, deed) => setDatabaseExists(context, ResourceId.parse(deed.newResourceId), to.exists),
-    undoOfUseIs: 'delete_database',
+    removal: databaseRemoval((_input, deed) => ResourceId.parse(deed.newResourceId)),
   }),
   prepare: (context, { name }) => reserveName(context, name),
   async handle(context, { name }) {

@@ -2,7 +2,15 @@
 import { z } from 'zod'
 import { ResourceId } from '@bailiwick/kernel/ids'
 import { defineTool, recoverable } from '../../define-tool.ts'
-import { DatabaseId, databaseState, KIND, setDatabaseExists, type DatabaseState } from './shape.ts'
+import {
+  DatabaseId,
+  databaseRemoval,
+  databaseState,
+  dumpDatabase,
+  KIND,
+  setDatabaseExists,
+  type DatabaseState,
+} from './shape.ts'
 
 const Input = z.strictObject({ database_id: DatabaseId })
 
@@ -20,13 +28,10 @@ export default defineTool({
   resources: { database_id: KIND },
   effect: recoverable<z.output<typeof Input>, z.output<typeof Output>, DatabaseState>({
     capture: (context, { database_id }) => databaseState(context, database_id),
-    async snapshot({ keeper }, { database_id }) {
-      const { restore_point } = await keeper.dump_database({ database_id })
-      return [restore_point]
-    },
+    snapshot: (context, { database_id }) => dumpDatabase(context, database_id),
     undo: (context, { database_id }, to) => setDatabaseExists(context, database_id, to.exists),
-    // Undo of undo, once the restored database has been used.
-    undoOfUseIs: 'delete_database',
+    // Undo of undo.
+    removal: databaseRemoval(({ database_id }: z.output<typeof Input>) => database_id),
   }),
   confirms: { previewTool: 'preview_delete_database', field: 'database_id' },
   async handle(context, { database_id }) {

@@ -22,6 +22,8 @@ export default defineTool({
   output: z.strictObject({ database_id: ResourceId, name: z.string(), recovered_to: z.string() }),
   keep: ['database_id', 'target_time', 'name'],
   resources: { database_id: KIND },
+  // Whatever hangs on the source, or has poisoned it: its past can be brought back, more than once at a time.
+  readsOnly: ['database_id'],
   acceptsQuarantined: true,
   effect: kept,
   async prepare(context, { database_id, target_time, name }) {

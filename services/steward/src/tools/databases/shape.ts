@@ -4,7 +4,9 @@ import type { KeyValues } from '@bailiwick/contracts/tables'
 import { canonical, hashJson, type Json } from '@bailiwick/kernel/canonical'
 import { OperationId, ResourceId } from '@bailiwick/kernel/ids'
 import { deny } from '@bailiwick/contracts/problem'
-import type { ToolContext } from '../../context.ts'
+import { Refused, type ToolContext } from '../../context.ts'
+import type { RestorePointName } from '../../define-tool.ts'
+import { isOutage } from '../../stopped.ts'
 
 export const KIND = 'database'
 export const DatabaseId = ResourceId.describe('From list_databases.')
@@ -38,7 +40,44 @@ export async function issueLogin({ keeper }: ToolContext, databaseId: ResourceId
  * A database that is there or not. With its tables, so that undoing a create or a restore sees whether it has been used; with
  * its name, which shows where a restore put it.
  */
-export type DatabaseState = { exists: false } | { exists: true; name: string; rows_by_table: Record<string, number> }
+export type DatabaseState =
+  { exists: false } | { exists: true; name: string; rows_by_table: Record<string, number>; objects: string }
+
+/**
+ * Everything that the account made in its database beside rows: relations (views and sequences too), functions, types, schemas,
+ * extensions, large objects. The keeper's own schema moves with its versions; temporary things are nobody's use.
+ */
+export const OBJECTS = `
+  WITH own AS (
+    SELECT oid FROM pg_catalog.pg_namespace WHERE nspname <> 'bailiwick' AND nspname !~ '^pg_(toast|temp|toast_temp)')
+  SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(object, ',' ORDER BY object), '')) AS objects FROM (
+    SELECT 'relation ' || c.oid || ' ' || c.relfilenode AS object FROM pg_catalog.pg_class c
+      JOIN own ON own.oid = c.relnamespace WHERE c.oid >= 16384
+    UNION ALL SELECT 'rule ' || r.oid || ' ' || r.xmin FROM pg_catalog.pg_rewrite r
+      JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN own ON own.oid = c.relnamespace WHERE r.oid >= 16384
+    UNION ALL SELECT 'function ' || p.oid || ' ' || p.xmin FROM pg_catalog.pg_proc p
+      JOIN own ON own.oid = p.pronamespace WHERE p.oid >= 16384
+    UNION ALL SELECT 'type ' || t.oid FROM pg_catalog.pg_type t
+      JOIN own ON own.oid = t.typnamespace WHERE t.oid >= 16384
+    UNION ALL SELECT 'schema ' || own.oid FROM own WHERE own.oid >= 16384
+    UNION ALL SELECT 'extension ' || e.oid FROM pg_catalog.pg_extension e WHERE e.oid >= 16384
+    UNION ALL SELECT 'large object ' || l.oid FROM pg_catalog.pg_largeobject_metadata l) AS objects`
+
+/** Unreadable, it differs from every other look: what cannot be seen counts as used. */
+async function objectsOf({ keeper, now }: ToolContext, databaseId: ResourceId): Promise<string> {
+  try {
+    const { rows } = await keeper.run_read_query({
+      database_id: databaseId,
+      sql: OBJECTS,
+      timeout_ms: 5_000,
+      row_cap: 1,
+    })
+    return JSON.stringify(rows)
+  } catch (error) {
+    if (error instanceof Refused || isOutage(error)) return `unreadable at ${now}`
+    throw error
+  }
+}
 
 /** The keeper counts so far exactly; beyond it answers with an estimate, which moves by itself. */
 const COUNTED_ROWS = 50_000
@@ -46,13 +85,26 @@ const COUNTED_ROWS = 50_000
 export async function databaseState(context: ToolContext, databaseId: ResourceId): Promise<DatabaseState> {
   const { state, tables } = await context.keeper.describe_database({ database_id: databaseId })
   if (state !== 'active') return { exists: false }
-  const { name } = await context.resources.get(databaseId)
+  const [{ name }, objects] = await Promise.all([context.resources.get(databaseId), objectsOf(context, databaseId)])
   return {
     exists: true,
     name,
+    objects,
     rows_by_table: Object.fromEntries(tables.map(({ name, rows }) => [name, Math.min(rows, COUNTED_ROWS)])),
   }
 }
+
+export async function dumpDatabase({ keeper }: ToolContext, databaseId: ResourceId): Promise<RestorePointName[]> {
+  return [(await keeper.dump_database({ database_id: databaseId })).restore_point]
+}
+
+/** For undos that take the database away. */
+export const databaseRemoval = <Input>(idOf: (input: Input, deed: { newResourceId: string }) => ResourceId) => ({
+  deleteTool: 'delete_database',
+  isRemoval: (to: DatabaseState) => !to.exists,
+  snapshot: (context: ToolContext, input: Input, deed: { newResourceId: string }) =>
+    dumpDatabase(context, idOf(input, deed)),
+})
 
 /** Takes the database out of sight, or brings it back: under a free name beside the newer one when its own is taken again. */
 export async function setDatabaseExists(context: ToolContext, databaseId: ResourceId, exists: boolean): Promise<void> {

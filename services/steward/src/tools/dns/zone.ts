@@ -81,7 +81,10 @@ export async function criticalOf(
   changes: readonly RecordSet[],
 ): Promise<string[]> {
   const [{ record_sets }, resource] = await Promise.all([readZone(context, domainId), context.resources.get(domainId)])
-  return criticalTouched(record_sets, applySets(record_sets, changes), domainData(resource).made_ns)
+  return criticalTouched(record_sets, applySets(record_sets, changes), {
+    name: resource.name,
+    madeNs: domainData(resource).made_ns,
+  })
 }
 
 /** Values in their canonical form, each once. The schema has refused what is none. */

@@ -9,6 +9,7 @@ import { DOMAIN } from '../dns/zone.ts'
 import {
   criticalOfRemoval,
   DomainName,
+  domainRemoval,
   domainState,
   quarantineDomain,
   restoreDomain,
@@ -43,7 +44,7 @@ export default defineTool({
       const domainId = ResourceId.parse(deed.newResourceId)
       await (to.exists ? restoreDomain(context, domainId) : quarantineDomain(context, domainId))
     },
-    undoOfUseIs: 'delete_domain',
+    removal: domainRemoval((_input, deed) => ResourceId.parse(deed.newResourceId)),
   }),
   // Adding touches nothing that exists; undoing it does once the owner has put critical records in.
   async touchesCritical(context, { name }, present, to) {

@@ -3,7 +3,15 @@ import { z } from 'zod'
 import { ResourceId } from '@bailiwick/kernel/ids'
 import { defineTool, recoverable } from '../../define-tool.ts'
 import { DOMAIN, DomainId } from '../dns/zone.ts'
-import { criticalOfRemoval, domainState, quarantineDomain, restoreDomain, type DomainState } from './shape.ts'
+import {
+  criticalOfRemoval,
+  domainRemoval,
+  domainState,
+  dumpZone,
+  quarantineDomain,
+  restoreDomain,
+  type DomainState,
+} from './shape.ts'
 
 const Input = z.strictObject({ domain_id: DomainId })
 const Output = z.strictObject({
@@ -25,15 +33,12 @@ export default defineTool({
   effect: recoverable<z.output<typeof Input>, z.output<typeof Output>, DomainState>({
     // Every record, durable in the journal before anything changes.
     capture: (context, { domain_id }) => domainState(context, domain_id),
-    async snapshot(context, { domain_id }) {
-      const { name } = await context.resources.get(domain_id)
-      return [(await context.keeper.dump_zone({ zone_id: domain_id, name })).restore_point]
-    },
+    snapshot: (context, { domain_id }) => dumpZone(context, domain_id),
     async undo(context, { domain_id }, to) {
       await (to.exists ? restoreDomain(context, domain_id) : quarantineDomain(context, domain_id))
     },
-    // Undo of undo, once the restored domain has been used.
-    undoOfUseIs: 'delete_domain',
+    // Undo of undo.
+    removal: domainRemoval(({ domain_id }: z.output<typeof Input>) => domain_id),
   }),
   // Deleting, and deleting again by undo of undo; bringing back touches nothing that exists.
   touchesCritical: async (context, { domain_id }, present, to) =>

@@ -6,6 +6,7 @@ import { deny } from '@bailiwick/contracts/problem'
 import { sha256Hex } from '@bailiwick/kernel/canonical'
 import type { ResourceId } from '@bailiwick/kernel/ids'
 import type { ToolContext } from '../../context.ts'
+import type { RestorePointName } from '../../define-tool.ts'
 import { criticalTouched } from '../dns/critical.ts'
 import { DOMAIN, domainData, readZone, setsState } from '../dns/zone.ts'
 
@@ -51,6 +52,19 @@ export async function domainState(context: ToolContext, domainId: ResourceId): P
     : { exists: false }
 }
 
+export async function dumpZone(context: ToolContext, domainId: ResourceId): Promise<RestorePointName[]> {
+  const { name } = await context.resources.get(domainId)
+  return [(await context.keeper.dump_zone({ zone_id: domainId, name })).restore_point]
+}
+
+/** For undos that take the domain away. */
+export const domainRemoval = <Input>(idOf: (input: Input, deed: { newResourceId: string }) => ResourceId) => ({
+  deleteTool: 'delete_domain',
+  isRemoval: (to: DomainState) => !to.exists,
+  snapshot: (context: ToolContext, input: Input, deed: { newResourceId: string }) =>
+    dumpZone(context, idOf(input, deed)),
+})
+
 export async function quarantineDomain(context: ToolContext, domainId: ResourceId) {
   const { name } = await context.resources.get(domainId)
   const { restore_point } = await context.keeper.quarantine_zone({ zone_id: domainId, name })
@@ -85,5 +99,6 @@ export async function criticalOfRemoval(
   present: DomainState,
 ): Promise<string[]> {
   if (!present.exists) return []
-  return criticalTouched(Object.values(present.sets), [], domainData(await context.resources.get(domainId)).made_ns)
+  const domain = await context.resources.get(domainId)
+  return criticalTouched(Object.values(present.sets), [], { name: domain.name, madeNs: domainData(domain).made_ns })
 }

@@ -4,6 +4,7 @@ import { criticalTouched } from '../../../src/tools/dns/critical.ts'
 import { applySets } from '../../../src/tools/dns/zone.ts'
 
 const MADE = ['ns1.bailiwick.invalid.', 'ns2.bailiwick.invalid.']
+const ZONE = { name: 'example.com', madeNs: MADE }
 const set = (name: string, type: RecordSet['type'], ...records: string[]): RecordSet => ({
   name,
   type,
@@ -15,6 +16,8 @@ const mx = set('@', 'MX', '10 mail.example.com.')
 const spf = 'v=spf1 include:_spf.example.com -all'
 const dkim = set('s1._domainkey', 'TXT', 'v=DKIM1; p=abc')
 const dmarc = set('_dmarc', 'TXT', 'v=DMARC1; p=reject')
+const anyMx = set('*', 'MX', '10 mail.example.com.')
+const dkimCname = (target: string) => set('k1._domainkey', 'CNAME', `${target}.example.com.`)
 const ownNs = set('@', 'NS', 'ns1.other.example.')
 
 test.each<[string, RecordSet[], RecordSet[], string[]]>([
@@ -63,9 +66,13 @@ test.each<[string, RecordSet[], RecordSet[], string[]]>([
   ['a DMARC text elsewhere', [set('x', 'TXT', 'v=DMARC1; p=none')], [set('x', 'TXT')], ['x TXT']],
   ['a name that only looks like one', [set('my_dmarc', 'TXT', 'x')], [set('my_dmarc', 'TXT')], []],
   // NS, CAA, DS
-  ['our own apex NS, changed first', [made], [ownNs], []],
-  ['our own apex NS, in another order', [set('@', 'NS', ...MADE.toReversed())], [ownNs], []],
-  ['the apex NS that the owner set', [ownNs], [made], ['@ NS']],
+  ['our own apex NS, changed first', [made], [ownNs], ['@ NS']],
+  ['our own apex NS with another beside', [made], [set('@', 'NS', ...MADE, 'evil.')], ['@ NS']],
+  ['our own apex NS, in another order', [made], [set('@', 'NS', ...MADE.toReversed())], []],
+  ['our own apex NS with another TTL', [made], [{ ...made, ttl_seconds: 60 }], []],
+  ['the apex NS that the owner set, changed', [ownNs], [set('@', 'NS', 'evil.')], ['@ NS']],
+  ['the apex NS that the owner set, back to ours', [ownNs], [made], []],
+  ['back to ours, in another order', [ownNs], [set('@', 'NS', ...MADE.toReversed())], []],
   ['a delegation that changes', [set('sub', 'NS', 'a.')], [set('sub', 'NS', 'b.')], ['sub NS']],
   ['a delegation to our names is still the owner’s', [set('sub', 'NS', ...MADE)], [set('sub', 'NS')], ['sub NS']],
   ['a CAA that goes', [set('@', 'CAA', '0 issue "a"')], [set('@', 'CAA')], ['@ CAA']],
@@ -77,7 +84,74 @@ test.each<[string, RecordSet[], RecordSet[], string[]]>([
   ['an MX under a new delegation', [set('a.sub', 'MX', '1 m.')], [set('sub', 'NS', 'evil.')], ['a.sub MX']],
   ['a sibling of a new delegation', [set('asub', 'MX', '1 m.')], [set('sub', 'NS', 'evil.')], []],
   ['a DS at its new delegation', [set('sub', 'DS', '1 8 2 aa')], [set('sub', 'NS', 'a.')], []],
+  // DKIM by CNAME to a name of the same zone
+  [
+    'a DKIM key anywhere',
+    [set('dkimkey', 'TXT', 'v=DKIM1; p=a')],
+    [set('dkimkey', 'TXT', 'v=DKIM1; p=b')],
+    ['dkimkey TXT'],
+  ],
+  ['a DKIM key in small letters, with space', [set('x', 'TXT', ' v = dkim1; p=a')], [set('x', 'TXT')], ['x TXT']],
+  ['a text that only begins like a DKIM key', [set('x', 'TXT', 'v=DKIM12')], [set('x', 'TXT')], []],
+  [
+    'a key without a version to which a DKIM name points',
+    [dkimCname('dkimkey'), set('dkimkey', 'TXT', 'p=a')],
+    [set('dkimkey', 'TXT', 'p=b')],
+    ['dkimkey TXT'],
+  ],
+  [
+    'a key two CNAMEs away',
+    [dkimCname('a'), set('a', 'CNAME', 'b.example.com.'), set('b', 'TXT', 'p=a')],
+    [set('a', 'CNAME', 'evil.'), set('b', 'TXT', 'p=b')],
+    ['a CNAME', 'b TXT'],
+  ],
+  [
+    'CNAMEs in a ring',
+    [dkimCname('a'), set('a', 'CNAME', 'b.example.com.'), set('b', 'CNAME', 'a.example.com.')],
+    [set('b', 'CNAME', 'evil.')],
+    ['b CNAME'],
+  ],
+  ['a key under a wildcard', [dkimCname('k.w'), set('*.w', 'TXT', 'p=a')], [set('*.w', 'TXT', 'p=b')], ['*.w TXT']],
+  [
+    'a name put before that wildcard',
+    [dkimCname('k.w'), set('*.w', 'TXT', 'p=a')],
+    [set('k.w', 'TXT', 'p=b')],
+    ['*.w TXT'],
+  ],
+  [
+    'what a DMARC name points to',
+    [set('_dmarc', 'CNAME', 'd.example.com.'), set('d', 'TXT', 'x')],
+    [set('d', 'TXT')],
+    ['d TXT'],
+  ],
+  [
+    'the address where a DKIM name points',
+    [dkimCname('k'), set('k', 'A', '192.0.2.1')],
+    [set('k', 'A', '192.0.2.2')],
+    [],
+  ],
+  [
+    'a DKIM name that points outside',
+    [set('k._domainkey', 'CNAME', 'k.notexample.com.'), set('k', 'TXT', 'x')],
+    [set('k', 'TXT')],
+    [],
+  ],
+  ['where another CNAME points', [set('w', 'CNAME', 'x.example.com.'), set('x', 'TXT', 'x')], [set('x', 'TXT')], []],
+  // Hidden by a name that a wildcard answered for
+  ['an address under a wildcard MX', [anyMx], [set('www', 'A', '192.0.2.1')], ['* MX']],
+  ['an address two labels below a wildcard MX', [anyMx], [set('a.b', 'A', '192.0.2.1')], ['* MX']],
+  ['an MX of its own under a wildcard MX', [anyMx], [set('www', 'MX', '1 evil.')], ['* MX']],
+  ['another wildcard under a wildcard MX', [anyMx], [set('*.b', 'A', '192.0.2.1')], ['* MX']],
+  ['a text under a wildcard SPF', [set('*.b', 'TXT', spf)], [set('a.b', 'TXT', 'x')], ['*.b TXT']],
+  ['a name that exists beside a wildcard MX', [anyMx, set('www', 'A', '192.0.2.1')], [set('www', 'TXT', 'x')], []],
+  ['a name below one that exists', [anyMx, set('www', 'A', '192.0.2.1')], [set('a.www', 'A', '192.0.2.1')], []],
+  ['a name beside the wildcard’s branch', [set('*.b', 'MX', '1 m.')], [set('www', 'A', '192.0.2.1')], []],
+  ['the wildcard’s own parent', [set('*.b', 'MX', '1 m.')], [set('b', 'A', '192.0.2.1')], []],
+  ['another set at the wildcard', [anyMx], [set('*', 'A', '192.0.2.1')], []],
+  ['an address under a wildcard address', [set('*', 'A', '192.0.2.1')], [set('www', 'A', '192.0.2.2')], []],
   // Others
+  ['a second text of a name with SPF', [set('@', 'TXT', spf)], [set('@', 'TXT', spf, 'x')], []],
+  ['a first address beside an MX', [mx], [set('www', 'A', '192.0.2.1')], []],
   ['an address', [set('www', 'A', '192.0.2.1')], [set('www', 'A', '192.0.2.2')], []],
   [
     'many at once, in order',
@@ -86,11 +160,11 @@ test.each<[string, RecordSet[], RecordSet[], string[]]>([
     ['@ MX', '_dmarc TXT'],
   ],
 ])('%s', (_, present, changes, touched) => {
-  expect(criticalTouched(present, applySets(present, changes), MADE)).toEqual(touched)
+  expect(criticalTouched(present, applySets(present, changes), ZONE)).toEqual(touched)
 })
 
 test('a whole zone that goes touches all that is critical in it', () => {
-  expect(criticalTouched([made, mx, dkim, set('www', 'A', '192.0.2.1')], [], MADE)).toEqual([
+  expect(criticalTouched([made, mx, dkim, set('www', 'A', '192.0.2.1')], [], ZONE)).toEqual([
     '@ MX',
     's1._domainkey TXT',
   ])

@@ -1,4 +1,4 @@
-// Small files of the reaper's own: whole or not there, and on the disk when written.
+// Small files that a service keeps for itself: whole or not there, and on the disk when written.
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -10,7 +10,7 @@ export async function readText(file: string): Promise<string | null> {
   })
 }
 
-/** Dying anywhere in here leaves the old text or the new one. */
+/** Mode 0600. Dying anywhere in here leaves the old text or the new one. */
 export async function writeText(file: string, text: string): Promise<void> {
   const handle = await open(`${file}.new`, 'w', 0o600)
   try {
@@ -23,6 +23,7 @@ export async function writeText(file: string, text: string): Promise<void> {
   await syncFolder(dirname(file))
 }
 
+/** Makes names in `folder` durable: what was made, renamed or removed there. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
