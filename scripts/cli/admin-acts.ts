@@ -114,7 +114,7 @@ export const ACTS: Readonly<Record<string, Act>> = {
       const data = await admin.tokens_create({
         account: await account(),
         name: need('name'),
-        scopes: readScopes(find('scopes') ?? 'admin'),
+        scopes: readScopes(find('scopes') ?? 'standard'),
         expires_in_days: readNumber('--days', find('days') ?? '90', 1, 366),
         addresses,
       })

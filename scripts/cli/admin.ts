@@ -17,7 +17,7 @@ usage: ./bailiwick admin ACT [OPTIONS] [--json]
   kill status
   freeze on|off --account ACCOUNT [--resource ID] --reason WHY      read-only: one account, or one resource of it
   freeze list
-  tokens create --account ACCOUNT --name NAME [--scopes read|standard|admin|SCOPE,SCOPE...] [--days 90] [--address CIDR]...
+  tokens create --account ACCOUNT --name NAME [--scopes read|standard|admin|SCOPE,SCOPE... (standard)] [--days 90] [--address CIDR]...
   tokens list [--account ACCOUNT]
   tokens pause|resume|revoke ID --reason WHY
   tokens revoke --seen-since TIME [--account ACCOUNT] --reason WHY  all that were used since a break-in

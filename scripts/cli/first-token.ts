@@ -1,4 +1,5 @@
 // The first personal token, shown once, on the run that makes it; and the lines that connect an agent.
+import { ROOT } from '../embedded/config.ts'
 import { existsSync } from 'node:fs'
 import { PRESETS } from '@bailiwick/contracts/scopes'
 import type { StackStatus } from '../embedded/control-socket.ts'
@@ -49,8 +50,12 @@ export function showConnection(status: StackStatus, token: string | null, second
   print('\nClaude Code:\n')
   print(`  export NODE_EXTRA_CA_CERTS=${ca}`)
   print(`  claude mcp add --transport http bailiwick ${endpoint} --header ${header}`)
-  print('\nThe MCP Inspector:\n')
-  print(`  NODE_EXTRA_CA_CERTS=${ca} npx @modelcontextprotocol/inspector --cli ${endpoint} \\`)
+  print(
+    '\nThe MCP Inspector (Node 22.19 or newer, such as the one that Bailiwick brought; the second line fetches it):\n',
+  )
+  print(`  export PATH=${ROOT}/node_modules/.bin:$PATH`)
+  print('  npx -y @modelcontextprotocol/inspector@2 --version')
+  print(`  NODE_EXTRA_CA_CERTS=${ca} npx @modelcontextprotocol/inspector@2 --cli ${endpoint} \\`)
   print(`    --transport http --header ${header} --method tools/list`)
   print('\ncurl:\n')
   print(`  curl --cacert ${ca} ${rest} \\`)

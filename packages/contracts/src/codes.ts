@@ -296,8 +296,8 @@ export const CODES = {
   AUDIT_UNAVAILABLE: code(
     503,
     'The log cannot be written',
-    'Nothing happens unrecorded.',
-    'Wait and call again.',
+    'Nothing happens unrecorded. A change that was accepted before the log failed may still be carried out once it is back.',
+    'Wait. Repeat a change with the same idempotency key, or look at `operation_id` with get_operation first.',
     '`./bailiwick status`: audit, postgres, disk.',
   ),
   POLICY_UNAVAILABLE: code(

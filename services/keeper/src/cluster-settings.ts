@@ -7,7 +7,7 @@ import { DUMPER, HISTORIAN, LOADER, SUPERUSER, literal } from './databases/names
 /** Small: many of them share a machine. Durable: fsync, full_page_writes and synchronous_commit stay on. */
 export const CLUSTER_SETTINGS: readonly string[] = [
   'shared_buffers=12MB',
-  'max_connections=60',
+  'max_connections=100',
   'superuser_reserved_connections=8',
   'max_wal_size=64MB',
   'min_wal_size=4MB',

@@ -53,7 +53,7 @@ export function openConnections(options: {
     const key = `${database} ${role}`
     let pool = pools.get(key)
     if (!pool) {
-      pool = new Pool({ ...settings(database, role), max: 3, idleTimeoutMillis: 20_000, allowExitOnIdle: true })
+      pool = new Pool({ ...settings(database, role), max: 3, idleTimeoutMillis: 5_000, allowExitOnIdle: true })
       // An idle session that the server ended (quarantine, restart) is replaced at the next use.
       pool.on('error', (error) => options.logger.info('session_ended', { code: (error as { code?: string }).code }))
       pools.set(key, pool)

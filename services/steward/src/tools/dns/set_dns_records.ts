@@ -54,6 +54,12 @@ const targetOf = ({ name, type, ttl_seconds, records }: z.output<typeof Input>):
 
 async function refuseClash(context: ToolContext, { domain_id, name, type }: z.output<typeof Input>): Promise<void> {
   const zone = await readZone(context, domain_id)
+  if (name === zone.name || name.endsWith(`.${zone.name}`))
+    context.refuse(
+      deny('INPUT_INVALID', {
+        detail: `Names are relative to ${zone.name}: use ${name === zone.name ? '@' : name.slice(0, -zone.name.length - 1)}.`,
+      }),
+    )
   if (name !== '@' && name.length + 1 + zone.name.length > 253)
     context.refuse(deny('INPUT_INVALID', { detail: 'The name with its zone is longer than 253 characters.' }))
   const others = zone.record_sets.filter((set) => set.name === name && set.type !== type)
