@@ -1,15 +1,10 @@
 // ./bailiwick up: checks, installs, starts the supervisor, follows it until everything answers, shows the way in.
+import { readJson } from '../embedded/files.ts'
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readLayout } from '../embedded/config.ts'
-import {
-  askStatus,
-  readJson,
-  runningSupervisor,
-  type StackStatus,
-  type SupervisorRecord,
-} from '../embedded/control-socket.ts'
+import { askStatus, runningSupervisor, type StackStatus, type SupervisorRecord } from '../embedded/control-socket.ts'
 import { makeFolder } from '../embedded/files.ts'
 import { inState, type Layout } from '../embedded/layout.ts'
 import { endLeftovers } from '../embedded/leftovers.ts'

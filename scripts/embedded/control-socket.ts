@@ -1,7 +1,8 @@
 // The supervisor's own door: a unix socket in a folder of root's. It answers what the stack looks like; it takes no orders.
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import http from 'node:http'
 import type { PartStatus } from './child.ts'
+import { readJson } from './files.ts'
 import { inState, type Layout } from './layout.ts'
 import { isAlive, type ProcessName } from './processes.ts'
 
@@ -55,14 +56,4 @@ export function askStatus(state: string): Promise<StackStatus | null> {
 export function runningSupervisor(layout: Pick<Layout, 'state'>): SupervisorRecord | null {
   const record = readJson(inState.supervisorRecord(layout.state)) as SupervisorRecord | null
   return record && isAlive(record) ? record : null
-}
-
-/** A file of the supervisor's own; null when it is absent or cut off. */
-export function readJson(file: string): unknown {
-  if (!existsSync(file)) return null
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'))
-  } catch {
-    return null
-  }
 }

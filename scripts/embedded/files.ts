@@ -2,11 +2,13 @@
 import {
   chownSync,
   closeSync,
+  existsSync,
   fchmodSync,
   fsyncSync,
   mkdirSync,
   chmodSync,
   openSync,
+  readFileSync,
   renameSync,
   writeSync,
 } from 'node:fs'
@@ -38,4 +40,14 @@ export function makeFolder(folder: string, mode: number, owner: Owner = ROOT_OWN
   mkdirSync(folder, { recursive: true, mode })
   chmodSync(folder, mode)
   chownSync(folder, owner.uid, owner.gid)
+}
+
+/** A file of the supervisor's own; null when it is absent or cut off. */
+export function readJson(file: string): unknown {
+  if (!existsSync(file)) return null
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return null
+  }
 }

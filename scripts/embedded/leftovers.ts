@@ -2,7 +2,7 @@
 // time. nginx' workers outlive their master, for one, and would hold its ports.
 import { rmSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { readJson } from './control-socket.ts'
+import { readJson } from './files.ts'
 import { inState } from './layout.ts'
 import { sessionMembers, type ProcessName } from './processes.ts'
 

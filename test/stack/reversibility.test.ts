@@ -1,4 +1,5 @@
 // create -> change or destroy -> undo -> deep compare, on the real backends, for every changing tool in the catalog.
+import { randomUUID } from 'node:crypto'
 import { loadCatalog } from '@bailiwick/contracts/catalog'
 import { freshAccount, sharedStack } from './shared-stack.ts'
 import { KEPT, SCENARIOS } from './scenarios.ts'
@@ -68,6 +69,26 @@ describe('a change since', () => {
       next: expect.stringContaining('preview_delete_database'),
     })
     await stack.must(account.token, 'describe_tables', { database_id: made['database_id'] })
+  })
+})
+
+describe('confirm_action', () => {
+  test('completes what was previewed, once, and is undone like it', async () => {
+    const account = await freshAccount(stack, 'confirm')
+    const made = await stack.must(account.token, 'create_database', { name: 'confirmed' })
+    const preview = await stack.must(account.token, 'preview_delete_database', { database_id: made['database_id'] })
+    const token = { preview_token: preview['preview_token'], confirm: true }
+    const done = await stack.must(account.token, 'confirm_action', token)
+    expect(done).toMatchObject({ deleted: true, database_id: made['database_id'] })
+    expect((await stack.call(account.token, 'get_database', { database_id: made['database_id'] })).status).toBe(404)
+    expect(await stack.must(account.token, 'get_operation', { operation_id: undoOf(done) })).toMatchObject({
+      tool: 'delete_database',
+      state: 'done',
+    })
+    const again = await stack.call(account.token, 'confirm_action', token, { 'idempotency-key': randomUUID() })
+    expect(again.body).toMatchObject({ code: 'PREVIEW_TOKEN_USED' })
+    await stack.must(account.token, 'undo', { operation_id: undoOf(done) })
+    await stack.must(account.token, 'get_database', { database_id: made['database_id'] })
   })
 })
 

@@ -1,28 +1,16 @@
 // Makes a tool's context: everything in it is already this account's and this operation's.
 import { isCode } from '@bailiwick/contracts/codes'
 import { keeperDoor, type KeeperRefusal } from '@bailiwick/contracts/doors/keeper'
-import type { SealedPermit } from '@bailiwick/contracts/permit'
 import { deny } from '@bailiwick/contracts/problem'
-import type { OperationId, ResourceId } from '@bailiwick/kernel/ids'
 import { Fault } from '@bailiwick/kernel/result'
 import type { z } from 'zod'
-import { Refused, type BoundKeeper, type Resource, type ToolContext } from './context.ts'
+import type { Binding } from './binding.ts'
+import { Refused, type BoundKeeper, type ToolContext } from './context.ts'
 import type { Deps } from './deps.ts'
 import { listTrash, viewOperation } from './operations.ts'
-import { bindResources, listZoneVersions, readZoneVersion, type Changes } from './resources.ts'
+import { bindResources, listZoneVersions, readZoneVersion } from './resources.ts'
 import { previewUndo } from './undo.ts'
 import { untrustedJson } from './untrusted.ts'
-
-export type Binding = {
-  readonly sealed: SealedPermit
-  readonly operationId: OperationId | null
-  readonly newResourceId: ResourceId
-  readonly loaded: ReadonlyMap<string, Resource>
-  /** Whether the keeper's changing verbs may be used: while snapshotting and acting. */
-  readonly mayChange: boolean
-  /** Null where resources may not change. */
-  readonly changes: Changes | null
-}
 
 export function bindContext(deps: Deps, binding: Binding): ToolContext {
   const { database } = deps
