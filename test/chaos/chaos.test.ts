@@ -37,7 +37,7 @@ test.each(MUTANTS)(
         stack,
         rounds: mutant.rounds,
         victims: mutant.victims,
-        roundMs: 1500,
+        roundMs: 4000,
         print,
       })
       print(`${mutant.name}: ${JSON.stringify(figures)}`)

@@ -31,7 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `acknowledge(left, rows)
         await new Promise((later) => setTimeout(later, 100))
         const verdicts = await commit(current, rows)`,
-    rounds: 10,
+    rounds: 8,
     victims: ['audit', 'postgres'],
   },
 ]

@@ -154,7 +154,8 @@ export async function runChaos(options: {
   await eventually(
     'everything is healthy again',
     async () => (await stack.status()).every((part) => part.health === 'up'),
-    60_000,
+    // A part that died five times in a minute is tried again every 30 s.
+    120_000,
   )
   const stuck = await drained(stack)
   const figures = await count(stack, clients, acknowledged, sentMarkers)
