@@ -9,9 +9,7 @@ import { findPlace, readState, requirePlace, type DatabaseMark, type Hands } fro
 import { trashSchemaOf } from './databases/tables.ts'
 import type { Cluster } from './clusters.ts'
 import type { Operations } from './operations.ts'
-import type { Zones } from './zones/zones.ts'
-
-const MIN_AGE_MS = 30 * 24 * 3600 * 1000
+import { MINIMUM_QUARANTINE_MS, type Zones } from './zones/zones.ts'
 
 type Item = {
   account_id: string
@@ -22,7 +20,7 @@ type Item = {
 }
 
 function requireAge(hands: Hands, quarantinedAt: number): void {
-  if (hands.clock.now() - quarantinedAt < MIN_AGE_MS)
+  if (hands.clock.now() - quarantinedAt < MINIMUM_QUARANTINE_MS)
     throw new Fault('TOO_YOUNG', 'quarantined less than 30 days ago by our own record')
 }
 

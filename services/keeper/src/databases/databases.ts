@@ -166,20 +166,27 @@ export function setDatabaseLimits(hands: Hands): ChangeVerb<ById & { limits: Lim
   }
 }
 
+/** Nobody can connect any more, and nobody is connected. */
+export async function closeToAll(sql: Sql, { database }: Place['names']): Promise<void> {
+  await sql.query(`ALTER DATABASE ${database} WITH ALLOW_CONNECTIONS false`)
+  await sql.query('SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1', [database])
+}
+
+/** Name and mark in one transaction: a name without its mark would say nothing of who put it there. */
+export const renameAway = (sql: Sql, names: Place['names'], mark: DatabaseMark): Promise<void> =>
+  inTransaction(sql, async () => {
+    await sql.query(`ALTER DATABASE ${names.database} RENAME TO ${names.quarantined}`)
+    await setMark(sql, names.quarantined, mark)
+  })
+
 /** Closes the database to everybody, ends its sessions and gives it its quarantine name. */
 export function quarantineDatabase(hands: Hands): ChangeVerb<ById, Record<string, never>> {
   return moveDatabase(hands, async ({ connections, names }, mark) => {
     await connections.use('postgres', SUPERUSER, async (sql) => {
       // Dying after this line leaves it closed under its old name: the probe says "not done" and the retry goes on from here.
-      await sql.query(`ALTER DATABASE ${names.database} WITH ALLOW_CONNECTIONS false`)
-      await sql.query('SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1', [
-        names.database,
-      ])
+      await closeToAll(sql, names)
       try {
-        await inTransaction(sql, async () => {
-          await sql.query(`ALTER DATABASE ${names.database} RENAME TO ${names.quarantined}`)
-          await setMark(sql, names.quarantined, mark)
-        })
+        await renameAway(sql, names, mark)
       } catch (error) {
         await sql.query(`ALTER DATABASE ${names.database} WITH ALLOW_CONNECTIONS true`)
         throw error

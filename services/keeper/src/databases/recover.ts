@@ -3,7 +3,15 @@
 import { listBases } from '../base-backups.ts'
 import { Refusal } from '../refusal.ts'
 import type { Connections } from './connections.ts'
-import { connectionOf, makePrepared, markMade, probeMark, setMark, type Connection } from './databases.ts'
+import {
+  closeToAll,
+  connectionOf,
+  makePrepared,
+  markMade,
+  probeMark,
+  renameAway,
+  type Connection,
+} from './databases.ts'
 import { inScratch } from './dump.ts'
 import { loadCopy } from './load.ts'
 import { namesOf, SUPERUSER } from './names.ts'
@@ -79,12 +87,8 @@ async function quarantineHalfMade(hands: Hands, { connections, names }: Place, k
   const at = hands.clock.now()
   const mark = { verb: 'quarantine_database', operation_id: key.operation_id, at, created_at: at }
   await connections.use('postgres', SUPERUSER, async (sql) => {
-    await sql.query(`ALTER DATABASE ${names.database} WITH ALLOW_CONNECTIONS false`)
-    await sql.query('SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1', [
-      names.database,
-    ])
-    await sql.query(`ALTER DATABASE ${names.database} RENAME TO ${names.quarantined}`)
-    await setMark(sql, names.quarantined, mark)
+    await closeToAll(sql, names)
+    await renameAway(sql, names, mark)
   })
 }
 

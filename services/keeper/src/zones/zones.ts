@@ -44,7 +44,8 @@ export type Zones = ZoneVerbs & {
   purge(target: string, operationId: string, accountId?: string): Promise<{ purged: boolean }>
 }
 
-const MINIMUM_QUARANTINE_MS = 30 * 86_400_000
+/** Of databases, tables and zones alike: what is younger is not purged, whoever asks. */
+export const MINIMUM_QUARANTINE_MS = 30 * 86_400_000
 const DEFAULT_NAME_SERVERS = ['ns1.bailiwick.invalid', 'ns2.bailiwick.invalid'] as const
 
 export function createZoneVerbs(options: {
