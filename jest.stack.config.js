@@ -1,7 +1,11 @@
 // The suites against a whole stack, and those that kill it. Slow: run by .ci/run, one file after the other.
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/stack/**/*.test.ts', '<rootDir>/test/chaos/**/*.test.ts'],
+  testMatch: [
+    '<rootDir>/test/stack/**/*.test.ts',
+    '<rootDir>/test/conformance/inspector.test.ts',
+    '<rootDir>/test/chaos/**/*.test.ts',
+  ],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
   globalSetup: '<rootDir>/test/stack/global-setup.ts',

@@ -17,6 +17,7 @@ import {
   type Given,
   type Shown,
 } from './admin-options.ts'
+import { PEOPLE_ACTS } from './admin-people.ts'
 import { table, usageError } from './command.ts'
 import { restoreDatabase } from './restore-database.ts'
 
@@ -161,6 +162,7 @@ export const ACTS: Readonly<Record<string, Act>> = {
       return { data, lines: [receiptLine(data, `${data.revoked.length} tokens are revoked`), ...data.revoked] }
     },
   },
+  ...PEOPLE_ACTS,
   operations: {
     takes: ['account', 'limit'],
     async run({ admin, find, accountIfGiven }) {

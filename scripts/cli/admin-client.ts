@@ -14,7 +14,7 @@ import { requireRoot } from '../embedded/preflight.ts'
 
 export type Admin = Client<typeof adminDoor> & { close(): void }
 
-function requireRunning(layout: Layout): { portBase: number } {
+export function requireRunning(layout: Layout): { portBase: number } {
   requireRoot('admin')
   const running = runningSupervisor(layout)
   if (!running) throw new PlainError('Bailiwick is not running: ./bailiwick up')

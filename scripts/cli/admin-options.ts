@@ -20,6 +20,11 @@ export const OPTIONS = {
   limit: { type: 'string' },
   to: { type: 'string' },
   'seen-since': { type: 'string' },
+  email: { type: 'string' },
+  sub: { type: 'string' },
+  role: { type: 'string' },
+  app: { type: 'string' },
+  client: { type: 'string' },
 } as const
 
 export type OptionName = keyof typeof OPTIONS
@@ -103,6 +108,20 @@ export function readTokenId(text: string | undefined): string {
   if (text === undefined) throw usageError('this needs a token’s ID: ./bailiwick admin tokens list')
   if (!/^[0-9a-f-]{36}$/.test(text))
     throw usageError(`"${text}" is no token’s ID (it is not the token itself): ./bailiwick admin tokens list`)
+  return text
+}
+
+/** As Keycloak keeps it: in small letters. It is also the user name. */
+export function readEmail(text: string): string {
+  const email = text.trim().toLowerCase()
+  if (!/^[^\s@"(),:;<>[\\\]]+@[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(email) || email.length > 254)
+    throw usageError(`--email: "${text}" is no e-mail address`)
+  return email
+}
+
+export function readSub(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text))
+    throw usageError(`--sub: "${text}" is no person’s id: ./bailiwick admin members list`)
   return text
 }
 

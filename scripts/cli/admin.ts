@@ -5,6 +5,7 @@ import { PlainError } from '../embedded/plain-error.ts'
 import { ACTS } from './admin-acts.ts'
 import { connectAdmin, explainFault, type Admin } from './admin-client.ts'
 import { OPTIONS, type OptionName, type TextOption } from './admin-options.ts'
+import { explainRealmFault } from './realm-client.ts'
 import { readOptions, print, usageError, type Command } from './command.ts'
 
 const HELP = `
@@ -21,16 +22,24 @@ usage: ./bailiwick admin ACT [OPTIONS] [--json]
   tokens list [--account ACCOUNT]
   tokens pause|resume|revoke ID --reason WHY
   tokens revoke --seen-since TIME [--account ACCOUNT] --reason WHY  all that were used since a break-in
+  members invite --account ACCOUNT --email ADDRESS [--name NAME] [--role owner|member (owner)] [--reason WHY]
+                                          makes the sign-in; shows a temporary password once; run again, it goes on
+  members list [--account ACCOUNT]
+  members reset --email ADDRESS | --sub PERSON --reason WHY         lost phone or password: everything is set up anew
+  members remove --email ADDRESS | --sub PERSON --reason WHY        their apps and tokens are refused at once
+  apps list [--account ACCOUNT]           what people have connected and used
+  apps pause|resume|revoke --app APP --reason WHY                   revoked: until the person consents to it anew
+  apps revoke-client --client CLIENT --reason WHY                   the same for everybody who connected this client
   operations [--account ACCOUNT] [--limit 50]
   restore-database --account ACCOUNT --database ID --to TIME --name NEW-NAME --reason WHY
                                           as it was at that second, into a new database; the old one is not touched
 
-ACCOUNT is an account's id or its name. TIME is ISO 8601 with an offset, such as 2026-03-01T14:30:00Z.
+ACCOUNT is an account's id or its name; APP and PERSON as the lists show them. TIME is ISO 8601 with an offset, such as 2026-03-01T14:30:00Z.
 The acts go to policy over a socket that only root can open, and are recorded in the audit log before they take effect.
 `
 
 export const admin: Command = {
-  summary: 'accounts, tiers, kill switch, freeze, tokens, restore a database',
+  summary: 'accounts, people, apps, tiers, kill switch, freeze, tokens, restore a database',
   help: HELP,
   async run(args) {
     const { values, positionals } = readOptions('admin', args, OPTIONS)
@@ -72,7 +81,7 @@ export const admin: Command = {
       else for (const line of shown.lines) print(line)
       return 0
     } catch (error) {
-      throw explainFault(error)
+      throw explainRealmFault(explainFault(error))
     } finally {
       client.close()
     }

@@ -9,7 +9,8 @@ import { makeFolder } from '../embedded/files.ts'
 import { inState, type Layout } from '../embedded/layout.ts'
 import { endLeftovers } from '../embedded/leftovers.ts'
 import { lastLines, MAX_LOG_BYTES, rotate } from '../embedded/log-file.ts'
-import { installMissing } from '../embedded/packages.ts'
+import { ensureDistribution } from '../embedded/keycloak/distribution.ts'
+import { NEEDS, installMissing, keycloakNeeds } from '../embedded/packages.ts'
 import { PlainError } from '../embedded/plain-error.ts'
 import { requireDisk, requireFreePorts, requireRoot, requireShortPath } from '../embedded/preflight.ts'
 import { isAlive, nameOf, type ProcessName } from '../embedded/processes.ts'
@@ -18,15 +19,17 @@ import { checkStateFolder } from '../embedded/state.ts'
 import { readOptions, print, usageError, type Command } from './command.ts'
 import { makeFirstToken, showConnection } from './first-token.ts'
 
-const READY_WITHIN_MS = 180_000
+/** Keycloak's first start is the longest; a small machine takes its time. */
+const READY_WITHIN_MS = 300_000
 
 export const up: Command = {
   summary: 'starts everything, in the background',
   help: `
 usage: ./bailiwick up
 
-Starts the embedded stack in the background: PostgreSQL, Valkey, PowerDNS, Bailiwick's services and nginx, on this machine
-only, each under a user of its own. What the system lacks is installed from its packages first. All state is in .bailiwick/.
+Starts the embedded stack in the background: PostgreSQL, Valkey, PowerDNS, Keycloak, Bailiwick's services and nginx, on this
+machine only, each under a user of its own. What the system lacks is installed from its packages first; Keycloak is fetched and
+built once, into .cache/. All state is in .bailiwick/.
 
 The first run makes a demo account with a first personal token and shows the token once. Needs root.
 
@@ -54,8 +57,9 @@ Settings (environment):
     try {
       await endLeftovers(layout.state, step)
       await requireFreePorts(layout)
-      await installMissing(step)
-      status = await follow(layout, startSupervisor(layout))
+      await installMissing(step, [...NEEDS, ...keycloakNeeds(layout.root)])
+      const keycloak = await ensureDistribution(layout.root, step)
+      status = await follow(layout, startSupervisor(layout, keycloak))
     } finally {
       unlock()
     }
@@ -95,7 +99,7 @@ function lock({ state }: Layout): () => void {
   return () => rmSync(file, { force: true })
 }
 
-function startSupervisor(layout: Layout): ProcessName {
+function startSupervisor(layout: Layout, keycloak: string): ProcessName {
   const place = choosePlace(layout)
   const file = inState.log(layout.state, 'supervisor')
   if (existsSync(file) && statSync(file).size > MAX_LOG_BYTES) rotate(file)
@@ -114,6 +118,8 @@ function startSupervisor(layout: Layout): ProcessName {
     layout.state,
     '--port-base',
     String(layout.portBase),
+    '--keycloak',
+    keycloak,
     ...(resolver ? ['--dns-resolver', resolver] : []),
     ...(place.mounted ? ['--mounted'] : []),
   ]

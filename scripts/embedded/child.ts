@@ -7,7 +7,7 @@ import { openLog, lastLines } from './log-file.ts'
 import { memoryMb, nameOf, type ProcessName } from './processes.ts'
 
 export type Health =
-  | { kind: 'http'; ports: readonly number[] }
+  | { kind: 'http'; ports: readonly number[]; path?: string }
   | { kind: 'tcp'; port: number }
   | { kind: 'alive' }
   | { kind: 'asked'; isUp: () => boolean }
@@ -216,7 +216,7 @@ async function isHealthy(health: Health): Promise<boolean> {
   if (health.kind === 'tcp') return canConnect(health.port)
   const answers = await Promise.all(
     health.ports.map((port) =>
-      fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(2_000) }).then(
+      fetch(`http://127.0.0.1:${port}${health.path ?? '/health'}`, { signal: AbortSignal.timeout(2_000) }).then(
         async (response) => {
           await response.body?.cancel()
           return response.ok

@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { prepareControlDatabase } from '@bailiwick/kernel/control-database'
 import { initCluster } from '@bailiwick/kernel/postgres-cluster'
 import { syncFolder } from './files.ts'
+import { ensureKeycloakDatabase } from './keycloak/database.ts'
 import { USERS, type Layout } from './layout.ts'
 import { recordMade, type State } from './state.ts'
 
@@ -26,10 +27,15 @@ export async function ensureCluster(layout: Layout, state: State): Promise<void>
   recordMade(layout.state, ['postgres', 'postgres/PG_VERSION'])
 }
 
-/** The cluster is up: its database, roles, passwords and tables. The superuser's password is known to nobody but root. */
-export async function ensureDatabase(layout: Layout, state: State): Promise<void> {
+/** The superuser's URL, without a database. */
+export async function controlServer(layout: Layout, state: State): Promise<string> {
   const password = await state.secretsOf('supervisor').get('superuser_password')
-  const server = `postgres://${SUPERUSER}:${password}@127.0.0.1:${layout.ports.postgres}`
+  return `postgres://${SUPERUSER}:${password}@127.0.0.1:${layout.ports.postgres}`
+}
+
+/** The cluster is up: its databases, roles, passwords and tables. The superuser's password is known to nobody but root. */
+export async function ensureDatabase(layout: Layout, state: State): Promise<void> {
+  const server = await controlServer(layout, state)
   const client = new Client({ connectionString: `${server}/postgres` })
   await client.connect()
   try {
@@ -42,4 +48,5 @@ export async function ensureDatabase(layout: Layout, state: State): Promise<void
   for (const role of ['policy', 'steward', 'audit'])
     passwords[role] = await state.secretsOf(role).get('database_password')
   await prepareControlDatabase({ url: `${server}/bailiwick`, root: layout.root, passwords })
+  await ensureKeycloakDatabase(server, await state.secretsOf('supervisor').get('keycloak_database_password'))
 }

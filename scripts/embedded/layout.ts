@@ -12,9 +12,11 @@ export const USERS = {
   vault: 61006,
   reaper: 61007,
   audit: 61008,
+  keycloak: 61009,
   postgres: 61010,
   valkey: 61011,
   powerdns: 61012,
+  egress: 61013,
 } as const
 export type PartName = keyof typeof USERS
 
@@ -29,10 +31,13 @@ const OFFSETS = {
   vault: 6,
   vaultExpiry: 7,
   audit: 8,
+  egress: 9,
   postgres: 20,
   valkey: 21,
   dns: 22,
   powerdns: 23,
+  keycloak: 24,
+  keycloakManagement: 25,
   firstCluster: 100,
   lastCluster: 599,
 } as const

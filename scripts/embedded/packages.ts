@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { findPostgresBin, runToEnd } from '@bailiwick/kernel/postgres-cluster'
+import { isBuilt } from './keycloak/distribution.ts'
+import { findJava } from './keycloak/java.ts'
 import { PlainError } from './plain-error.ts'
 
 type Need = {
@@ -45,6 +47,21 @@ export const NEEDS: readonly Need[] = [
   { what: 'openssl', isThere: anyOf('/usr/bin/openssl'), packages: ['openssl'], units: [] },
   { what: 'setpriv', isThere: anyOf('/usr/bin/setpriv', '/bin/setpriv'), packages: ['util-linux'], units: [] },
 ]
+
+/** A Java to run Keycloak with; as long as it is not built yet, also what builds it. */
+export function keycloakNeeds(root: string): Need[] {
+  const java = (what: string, programs: readonly string[], kind: string): Need => ({
+    what,
+    isThere: () => findJava(programs) !== null,
+    packages: [`openjdk-17-${kind}-headless`, `openjdk-21-${kind}-headless`, `default-${kind}-headless`],
+    units: [],
+  })
+  if (isBuilt(root)) return [java('Java', ['java'], 'jre')]
+  return [
+    java('a Java compiler', ['java', 'javac', 'jar'], 'jdk'),
+    { what: 'Maven', isThere: anyOf('/usr/bin/mvn', '/usr/local/bin/mvn'), packages: ['maven'], units: [] },
+  ]
+}
 
 function hasPostgres(): boolean {
   try {

@@ -2,6 +2,7 @@
 // Arrows are architecture.md's: a service gets the address of a door only if it has the key to it.
 import { asUser, clusterCommand, isClusterReady } from '@bailiwick/kernel/postgres-cluster'
 import type { Health, Part } from './child.ts'
+import { keycloakCommand } from './keycloak/part.ts'
 import { USERS, inState, type Layout, type PartName } from './layout.ts'
 import { nginxConfig, powerdnsConfig, valkeyConfig } from './server-configs.ts'
 import { sealKeyOf, type State } from './state.ts'
@@ -16,7 +17,7 @@ const own = (name: PartName): { uid: number; gid: number } => ({ uid: USERS[name
 export async function planParts(
   layout: Layout,
   state: State,
-  extra: { dnsResolver?: string | undefined },
+  extra: { dnsResolver?: string | undefined; keycloak: string },
 ): Promise<Part[]> {
   const { ports, root } = layout
   const local = (port: number): string => `127.0.0.1:${port}`
@@ -32,7 +33,7 @@ export async function planParts(
   type Door = keyof typeof doors
 
   const service = (
-    name: Exclude<PartName, 'edge' | 'postgres' | 'valkey' | 'powerdns'>,
+    name: Exclude<PartName, 'edge' | 'postgres' | 'valkey' | 'powerdns' | 'keycloak'>,
     row: {
       listen: readonly number[]
       calls: readonly Door[]
@@ -71,6 +72,7 @@ export async function planParts(
   const database = (role: string): Record<string, string> => ({
     BAILIWICK_DATABASE_URL: `postgres://${role}@${local(ports.postgres)}/bailiwick`,
   })
+  const issuer = `${layout.publicUrl}/realms/bailiwick`
   const folder = (name: string): Record<string, string> => ({ BAILIWICK_STATE_DIR: `${layout.state}/${name}` })
 
   return [
@@ -86,7 +88,7 @@ export async function planParts(
           port: ports.postgres,
           user: own('postgres'),
           // Compiling a short query costs more than running it, and once in a while 40 ms of everybody's time.
-          settings: ['max_connections=120', 'shared_buffers=128MB', 'log_min_messages=warning', 'jit=off'],
+          settings: ['max_connections=140', 'shared_buffers=128MB', 'log_min_messages=warning', 'jit=off'],
         }),
       env: BASE_ENV,
       stopSignal: 'SIGINT',
@@ -132,11 +134,12 @@ export async function planParts(
       listen: [ports.keeper, ports.keeperPurge],
       calls: ['BAILIWICK_VAULT_URL'],
       holdsSecrets: true,
-      needs: ['vault', 'powerdns'],
+      needs: ['vault', 'powerdns', 'egress'],
       settings: {
         ...folder('keeper'),
         BAILIWICK_POWERDNS_URL: `http://${local(ports.powerdns)}`,
         BAILIWICK_CLUSTER_PORTS: `${ports.firstCluster}-${ports.lastCluster}`,
+        BAILIWICK_EGRESS_URL: `http://${local(ports.egress)}`,
         ...(extra.dnsResolver ? { BAILIWICK_DNS_RESOLVER: extra.dnsResolver } : {}),
       },
       // It stops every account's cluster in order, and with them the archiving of their last minute.
@@ -151,6 +154,10 @@ export async function planParts(
         ...database('policy'),
         BAILIWICK_VALKEY_URL: `redis://${local(ports.valkey)}`,
         BAILIWICK_ADMIN_SOCKET: inState.adminSocket(layout.state),
+        BAILIWICK_ISSUER: issuer,
+        BAILIWICK_AUDIENCE: `${layout.publicUrl}/mcp`,
+        // Not in its needs: personal tokens are served while Keycloak is down.
+        BAILIWICK_KEYCLOAK_URL: `http://${local(ports.keycloak)}`,
       },
     }),
     service('steward', {
@@ -165,7 +172,7 @@ export async function planParts(
       calls: ['BAILIWICK_POLICY_URL', 'BAILIWICK_STEWARD_URL'],
       holdsSecrets: false,
       needs: ['policy', 'steward'],
-      settings: { BAILIWICK_PUBLIC_URL: layout.publicUrl },
+      settings: { BAILIWICK_PUBLIC_URL: layout.publicUrl, BAILIWICK_ISSUER: issuer },
     }),
     service('reaper', {
       listen: [],
@@ -175,12 +182,36 @@ export async function planParts(
       settings: folder('reaper'),
       health: { kind: 'alive' },
     }),
+    service('egress', {
+      listen: [ports.egress],
+      calls: [],
+      holdsSecrets: false,
+      needs: [],
+      settings: extra.dnsResolver ? { BAILIWICK_DNS_RESOLVER: extra.dnsResolver } : {},
+      health: { kind: 'tcp', port: ports.egress },
+    }),
+    {
+      name: 'keycloak',
+      uid: USERS.keycloak,
+      ports: [ports.keycloak, ports.keycloakManagement],
+      health: { kind: 'http', ports: [ports.keycloakManagement], path: '/health/ready' },
+      needs: ['postgres', 'egress'],
+      command: keycloakCommand(
+        layout,
+        own('keycloak'),
+        extra.keycloak,
+        await state.secretsOf('supervisor').get('keycloak_database_password'),
+      ),
+      env: BASE_ENV,
+      stopSignal: 'SIGTERM',
+      stopWithinMs: 20_000,
+    },
     {
       name: 'edge',
       uid: USERS.edge,
       ports: [ports.https, ports.http],
       health: { kind: 'tcp', port: ports.https },
-      needs: ['gateway'],
+      needs: ['gateway', 'keycloak'],
       command: nginxConfig(layout, own('edge')),
       env: BASE_ENV,
       stopSignal: 'SIGTERM',

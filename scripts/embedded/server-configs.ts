@@ -36,6 +36,7 @@ export function nginxConfig(layout: Layout, owner: Owner): Command {
       HTTPS_PORT: ports.https,
       HTTP_PORT: ports.http,
       GATEWAY: `127.0.0.1:${ports.gateway}`,
+      KEYCLOAK: `127.0.0.1:${ports.keycloak}`,
       PUBLIC_URL: layout.publicUrl,
     })
     writeWhole(file, text, 0o440, { uid: 0, gid: owner.gid })

@@ -36,8 +36,13 @@ export const ARROWS: readonly { caller: string; callee: string; callerUser: numb
 const fresh = (): string => randomBytes(32).toString('hex')
 /** What each sealed file holds from the first day. Services add their own later. */
 const SECRETS: Readonly<Record<string, readonly string[]>> = {
-  supervisor: ['superuser_password'],
-  policy: ['permit_key', 'token_hmac_key', 'database_password', 'valkey_password'],
+  supervisor: [
+    'superuser_password',
+    'keycloak_database_password',
+    'keycloak_operator_secret',
+    'keycloak_console_secret',
+  ],
+  policy: ['permit_key', 'token_hmac_key', 'database_password', 'valkey_password', 'keycloak_client_secret'],
   steward: ['permit_key', 'database_password'],
   audit: ['database_password'],
   keeper: ['powerdns_api_key'],
@@ -59,6 +64,11 @@ const folders = (state: string): [path: string, mode: number, user: number][] =>
   [`${state}/valkey/data`, 0o700, USERS.valkey],
   [`${state}/powerdns`, 0o711, 0],
   [`${state}/powerdns/data`, 0o700, USERS.powerdns],
+  [`${state}/keycloak`, 0o711, 0],
+  [`${state}/keycloak/conf`, 0o711, 0],
+  [`${state}/keycloak/data`, 0o711, 0],
+  [`${state}/keycloak/data/tmp`, 0o700, USERS.keycloak],
+  [`${state}/keycloak/data/transaction-logs`, 0o700, USERS.keycloak],
   [`${state}/policy`, 0o700, USERS.policy],
   [`${state}/keeper`, 0o700, USERS.keeper],
   [`${state}/vault`, 0o700, USERS.vault],

@@ -4,9 +4,10 @@ import { existsSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { superviseChild, type Supervised } from './child.ts'
 import { ensureCertificates } from './certificates.ts'
-import { ensureCluster, ensureDatabase } from './control-postgres.ts'
+import { controlServer, ensureCluster, ensureDatabase } from './control-postgres.ts'
 import { serveStatus, type StackStatus, type SupervisorRecord } from './control-socket.ts'
 import { writeWhole } from './files.ts'
+import { prepareRealms, settleRealm } from './keycloak/realms.ts'
 import { USERS, inState, layoutOf, mountFolder, type Layout } from './layout.ts'
 import { MAX_LOG_BYTES, removeOldLogs, rotate } from './log-file.ts'
 import { PlainError, messageOf } from './plain-error.ts'
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     'shown-state': { type: 'string' },
     'port-base': { type: 'string' },
     'dns-resolver': { type: 'string' },
+    keycloak: { type: 'string' },
     mounted: { type: 'boolean', default: false },
   },
 })
@@ -85,7 +87,7 @@ async function run(): Promise<void> {
   progressed('preparing the control database')
   await ensureCluster(layout, state)
 
-  const parts = await planParts(layout, state, { dnsResolver: values['dns-resolver'] })
+  const parts = await planParts(layout, state, { dnsResolver: values['dns-resolver'], keycloak: values.keycloak! })
   supervised = parts.map((part) =>
     superviseChild({ part, logFile: inState.log(layout.state, part.name), say, onChange: recordChildren }),
   )
@@ -94,7 +96,11 @@ async function run(): Promise<void> {
   progressed('starting the parts')
   const postgres = of.get('postgres')!
   postgres.start()
-  const prepared = postgres.healthy.then(() => ensureDatabase(layout, state))
+  const prepared = postgres.healthy.then(async () => {
+    await ensureDatabase(layout, state)
+    if (await prepareRealms(layout, state, await controlServer(layout, state)))
+      progressed('keycloak makes its tables and the realm: its first start takes half a minute')
+  })
   // Awaited below; a rejection in between is not an unhandled one.
   prepared.catch(() => undefined)
 
@@ -107,6 +113,7 @@ async function run(): Promise<void> {
       await Promise.race([needed, new Promise((resolve) => setTimeout(resolve, NEEDS_WITHIN_MS).unref())])
       each.start()
       await each.healthy
+      if (each.part.name === 'keycloak') await settleRealm(layout, state, progressed)
       progressed(`${each.part.name} is up`)
     })
   await prepared

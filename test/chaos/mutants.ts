@@ -42,9 +42,12 @@ export function plant(root: string, mutant: Mutant): string {
   // Its services are other users.
   chmodSync(copy, 0o755)
   for (const name of readdirSync(root)) {
-    if (['node_modules', '.bailiwick', '.git'].includes(name)) continue
+    if (['node_modules', '.bailiwick', '.git', '.cache'].includes(name)) continue
     cpSync(`${root}/${name}`, `${copy}/${name}`, { recursive: true, filter: (path) => !path.includes('/node_modules') })
   }
+  // What was built once serves the copy too.
+  mkdirSync(`${root}/.cache`, { recursive: true })
+  symlinkSync(`${root}/.cache`, `${copy}/.cache`)
   mkdirSync(`${copy}/node_modules`)
   for (const name of readdirSync(`${root}/node_modules`)) {
     if (name !== '@bailiwick') symlinkSync(`${root}/node_modules/${name}`, `${copy}/node_modules/${name}`)

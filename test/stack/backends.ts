@@ -5,7 +5,8 @@ import pg from 'pg'
 import { idHex } from '@bailiwick/kernel/ids'
 import { findPostgresBin } from '@bailiwick/kernel/postgres-cluster'
 import { openSealedFile } from '@bailiwick/kernel/secrets'
-import { inState } from '../../scripts/embedded/layout.ts'
+import { RealmAdmin } from '../../scripts/embedded/keycloak/realm-admin.ts'
+import { inState, portsFrom } from '../../scripts/embedded/layout.ts'
 import { sealKeyOf } from '../../scripts/embedded/state.ts'
 import type { Stack } from './support.ts'
 
@@ -14,6 +15,13 @@ export async function secretOf(stack: Stack, service: string, name: string): Pro
   const master = Buffer.from(readFileSync(inState.sealKey(stack.state), 'utf8').trim(), 'hex')
   return openSealedFile(inState.secrets(stack.state, service), sealKeyOf(master, service)).get(name)
 }
+
+/** The identity provider's administration, with the operator's own client. */
+export const realmAdminOf = async (stack: Stack): Promise<RealmAdmin> =>
+  new RealmAdmin({
+    url: `http://127.0.0.1:${portsFrom(stack.portBase).keycloak}`,
+    secret: await secretOf(stack, 'supervisor', 'keycloak_operator_secret'),
+  })
 
 /** Superuser's connection to the control database. */
 export async function controlDatabase(stack: Stack): Promise<pg.Client> {
@@ -121,4 +129,23 @@ export async function snapshotZone(stack: Stack, zoneId: string, name: string): 
     return `${found.name} account=${found.account}\n${sets.sort().join('\n')}`
   }
   return null
+}
+
+/** A served zone's keys, the private halves too, and their state: all that must be the same after an undo. */
+export async function snapshotKeys(stack: Stack, name: string): Promise<string> {
+  const key = await secretOf(stack, 'keeper', 'powerdns_api_key')
+  const base = `http://127.0.0.1:${stack.portBase + 23}/api/v1/servers/localhost/zones/${name}./cryptokeys`
+  const get = async (path: string): Promise<unknown> => {
+    const response = await fetch(`${base}${path}`, { headers: { 'x-api-key': key } })
+    return response.ok ? response.json() : null
+  }
+  type Key = { id: number; active: boolean; published: boolean; keytype: string; dnskey: string; privatekey: string }
+  const keys = await get('')
+  if (!Array.isArray(keys)) return 'absent'
+  const full = (await Promise.all((keys as Key[]).map(({ id }) => get(`/${id}`)))) as Key[]
+  return full
+    .map(({ active, published, keytype, dnskey, privatekey }) =>
+      JSON.stringify({ active, published, keytype, dnskey, privatekey: privatekey.trim() }),
+    )
+    .join('\n')
 }

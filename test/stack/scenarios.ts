@@ -2,7 +2,14 @@
 // Used twice: undone in peace (reversibility.test.ts), and with the steward killed in every journal state (crash.test.ts).
 import pg from 'pg'
 import { idHex } from '@bailiwick/kernel/ids'
-import { clusterSuperuser, secretOf, snapshotDatabase, snapshotZone, type ClusterLogin } from './backends.ts'
+import {
+  clusterSuperuser,
+  secretOf,
+  snapshotDatabase,
+  snapshotKeys,
+  snapshotZone,
+  type ClusterLogin,
+} from './backends.ts'
 import type { Account } from './shared-stack.ts'
 import type { Stack } from './support.ts'
 
@@ -91,8 +98,7 @@ const onDatabase = (tool: string, input: Record<string, unknown>): Scenario => (
 })
 
 type Domain = { id: string; name: string; proof: string }
-async function domain(stack: Stack, account: Account, tag: string): Promise<Domain> {
-  const name = `d-${tag}.example`
+async function domain(stack: Stack, account: Account, tag: string, name: string = `d-${tag}.example`): Promise<Domain> {
   const made = await stack.must(account.token, 'add_domain', { name })
   const id = made['domain_id'] as string
   const set = (record: Record<string, unknown>): Promise<unknown> =>
@@ -138,9 +144,12 @@ const withPreview = (scenario: Scenario, preview: string): Scenario => ({
   },
 })
 
-/** Puts the verification record where the stack's resolver looks: into a zone of its own, as the domain's real DNS would. */
-async function proveControl(stack: Stack, _account: Account, { name, proof }: Domain): Promise<void> {
-  const zone = `_bailiwick.${name}.`
+/** A zone in the world outside, which for the tests is the stack's own name server. */
+export async function outsideZone(
+  stack: Stack,
+  zone: string,
+  sets: readonly { name: string; type: string; contents: readonly string[] }[],
+): Promise<void> {
   const response = await fetch(`http://127.0.0.1:${stack.portBase + 23}/api/v1/servers/localhost/zones`, {
     method: 'POST',
     headers: { 'x-api-key': await secretOf(stack, 'keeper', 'powerdns_api_key'), 'content-type': 'application/json' },
@@ -148,19 +157,53 @@ async function proveControl(stack: Stack, _account: Account, { name, proof }: Do
       name: zone,
       kind: 'Native',
       nameservers: ['ns1.outside.invalid.'],
-      rrsets: [
-        {
-          name: zone,
-          type: 'TXT',
-          ttl: 60,
-          changetype: 'REPLACE',
-          records: [{ content: `"${proof}"`, disabled: false }],
-        },
-      ],
+      rrsets: sets.map(({ name, type, contents }) => ({
+        name,
+        type,
+        ttl: 60,
+        changetype: 'REPLACE',
+        records: contents.map((content) => ({ content, disabled: false })),
+      })),
     }),
   })
   if (response.status !== 201) throw new Error(`outside zone: ${response.status} ${await response.text()}`)
 }
+
+/** Puts the verification record where the stack's resolver looks: into a zone of its own, as the domain's real DNS would. */
+export async function proveControl(
+  stack: Stack,
+  _account: unknown,
+  { name, proof }: { name: string; proof: string },
+): Promise<void> {
+  const zone = `_bailiwick.${name}.`
+  await outsideZone(stack, zone, [{ name: zone, type: 'TXT', contents: [`"${proof}"`] }])
+}
+
+/** A served domain under a parent of its own that holds no DS for it: without one, nobody outside could say that there is none. */
+async function published(stack: Stack, account: Account, tag: string): Promise<Domain> {
+  const parent = `p-${tag}.example`
+  await outsideZone(stack, `${parent}.`, [])
+  const made = await domain(stack, account, tag, `d.${parent}`)
+  await proveControl(stack, account, made)
+  await stack.must(account.token, 'verify_domain', { domain_id: made.id })
+  return made
+}
+const onPublished = (
+  tool: string,
+  before?: (stack: Stack, account: Account, domain: Domain) => Promise<unknown>,
+): Scenario => ({
+  tool,
+  prepare: async (stack, account, tag) => {
+    const made = await published(stack, account, tag)
+    await before?.(stack, account, made)
+    return {
+      tool,
+      input: { domain_id: made.id },
+      undoable: true,
+      look: async () => `${await lookAtZone(stack, made)}\n${await snapshotKeys(stack, made.name)}`,
+    }
+  },
+})
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -220,6 +263,12 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   onDomain('verify_domain', () => ({}), proveControl),
+  // Signed before and parked, so that what comes and goes is the use of one key: making the first one takes nothing from anybody.
+  onPublished('sign_domain', async (stack, account, { id }) => {
+    await stack.must(account.token, 'sign_domain', { domain_id: id })
+    await stack.must(account.token, 'unsign_domain', { domain_id: id })
+  }),
+  onPublished('unsign_domain', (stack, account, { id }) => stack.must(account.token, 'sign_domain', { domain_id: id })),
   onDomain('set_dns_records', () => ({ name: 'www', type: 'A', ttl_seconds: 900, records: ['198.51.100.1'] })),
   onDomain('restore_dns_version', () => ({ version: 2 })),
   withPreview(

@@ -120,6 +120,7 @@ test('no service can read another’s keys, secrets or state', () => {
     'seal.key': [],
     'valkey/valkey.conf': [USERS.valkey],
     'powerdns/pdns.conf': [USERS.powerdns],
+    'keycloak/conf/keycloak.conf': [USERS.keycloak],
   }
   for (const [file, readers] of Object.entries(own)) {
     const may = Object.values(USERS).filter((uid) => asUser(uid, `${stack.state}/${file}`))

@@ -32,6 +32,8 @@ export const CatalogTool = z.strictObject({
   /** What the log keeps readable of each input field; absent is `hash`. */
   record: z.record(z.string(), RecordRule),
   secret: z.boolean(),
+  /** May take longer than a client likes to wait: clients of the Tasks extension get a task. Absent: no. */
+  long: z.literal(true).optional(),
   input_schema: z.record(z.string(), AnyJson),
   output_schema: z.record(z.string(), AnyJson),
 })

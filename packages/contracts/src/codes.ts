@@ -99,6 +99,13 @@ export const CODES = {
     'The account’s log around the block.',
   ),
   // Account and scope
+  NO_ACCOUNT: code(
+    403,
+    'This person belongs to no account',
+    'The person who connected is known to the identity provider, but is no member of an account here.',
+    'Stop; tell the user to ask the operator for an account.',
+    '`./bailiwick admin members list`.',
+  ),
   AI_DEPLOY_GLOBALLY_DISABLED: code(
     403,
     'Agents are switched off',
@@ -313,6 +320,13 @@ export const CODES = {
     'Valkey is down; calls are refused rather than uncounted.',
     'Wait and call again.',
     '`./bailiwick status`: valkey.',
+  ),
+  IDENTITY_UNAVAILABLE: code(
+    503,
+    'The identity provider cannot be asked',
+    'Its keys or its revocations are not known freshly enough to trust an access token. Personal tokens go on working.',
+    'Wait and call again.',
+    '`./bailiwick status`: keycloak.',
   ),
   SECRETS_UNAVAILABLE: code(
     503,

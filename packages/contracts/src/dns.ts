@@ -109,3 +109,83 @@ export const RecordSet = z
       context.addIssue({ code: 'custom', path: ['records'], message: 'a CNAME has one target' })
   })
 export type RecordSet = z.infer<typeof RecordSet>
+
+/** A delegation signer: what a parent zone holds of a child's key (RFC 4034 §5). `digest` in lower-case hex. */
+export const DsRecord = z.strictObject({
+  key_tag: z.number().int().min(0).max(65_535),
+  algorithm: z.number().int().min(0).max(255),
+  digest_type: z.number().int().min(0).max(255),
+  digest: z.string().regex(/^[0-9a-f]{2,256}$/),
+})
+export type DsRecord = z.infer<typeof DsRecord>
+
+/** The public half of a zone's key. The private half has no message: it stays with PowerDNS, the keeper and its restore points. */
+export const SigningKey = z.strictObject({
+  key_tag: z.number().int(),
+  /** RFC 8624 numbers; 13 is ECDSAP256SHA256. */
+  algorithm: z.number().int(),
+  /** The DNSKEY record's content: flags, protocol, algorithm, key in base64. */
+  dnskey: z.string(),
+  /** For the domain's own name, also while the zone is staged under another. */
+  ds: z.array(DsRecord),
+})
+export type SigningKey = z.infer<typeof SigningKey>
+
+/** What is signed with, if anything. `parked`: the key is kept and not used. */
+export const Signing = z.strictObject({
+  state: z.enum(['unsigned', 'signed', 'parked']),
+  key: SigningKey.nullable(),
+})
+export type Signing = z.infer<typeof Signing>
+
+/** DS records at the parent as seen from outside. `unknown`: nobody answered who could say that there are none. */
+export const ParentDs = z.strictObject({
+  state: z.enum(['present', 'absent', 'unknown']),
+  records: z.array(DsRecord).max(50),
+})
+export type ParentDs = z.infer<typeof ParentDs>
+
+export const sameDs = (a: DsRecord, b: DsRecord): boolean =>
+  a.key_tag === b.key_tag && a.algorithm === b.algorithm && a.digest_type === b.digest_type && a.digest === b.digest
+
+/** As a registrar's form or a zone file takes it. */
+export const dsContent = ({ key_tag, algorithm, digest_type, digest }: DsRecord): string =>
+  `${key_tag} ${algorithm} ${digest_type} ${digest}`
+
+/** The world's view of a domain: its TXT records, its delegation, who answers there, and its DS. */
+export const OutsideView = z.strictObject({
+  /** In the order asked; null: no resolver answered. */
+  texts: z.array(z.strictObject({ name: z.string(), seen: z.array(z.string()).nullable() })),
+  delegation: z.strictObject({
+    state: z.enum(['delegated', 'not_delegated', 'unknown']),
+    /** The zone above, as found; `.` is the root. */
+    parent_zone: z.string().nullable(),
+    /** Who said so: the parent's own servers, or only a resolver (which may repeat the child's word, or an old one). */
+    source: z.enum(['parent', 'resolver']).nullable(),
+    name_servers: z.array(z.string()),
+  }),
+  servers: z.array(
+    z.strictObject({
+      name: z.string(),
+      address: z.string().nullable(),
+      /** `not_asked`: no public address, or no time. */
+      answers: z.enum(['ours', 'outdated', 'another', 'not_authoritative', 'nothing', 'not_asked']),
+    }),
+  ),
+  ds: ParentDs,
+})
+export type OutsideView = z.infer<typeof OutsideView>
+
+/** What the registry says about a domain (RFC 9083). All of it is text from outside. */
+export const Registration = z.strictObject({
+  state: z.enum(['known', 'not_registered', 'unknown']),
+  /** Of `unknown`: our own words. */
+  why: z.string().nullable(),
+  /** The name that is registered: the domain itself, or the one it stands under. */
+  name: z.string().nullable(),
+  registrar: z.string().nullable(),
+  statuses: z.array(z.string()).max(50),
+  expires_at: z.number().int().nullable(),
+  name_servers: z.array(z.string()).max(50),
+})
+export type Registration = z.infer<typeof Registration>

@@ -21,6 +21,8 @@ export const Permit = z.strictObject({
   token_id: z.string(),
   /** OAuth client id; null for personal tokens. */
   client: z.string().nullable(),
+  /** Of an access token: when it was issued (ms) and in which session; a later revocation is held against these. */
+  grant: z.strictObject({ issued_at: z.number().int(), session: z.string() }).optional(),
   door: z.enum(['mcp', 'rest', 'console', 'admin']),
   /** Effective scopes (with what `:write` implies). */
   scopes: z.array(z.string()),

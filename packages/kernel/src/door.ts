@@ -27,14 +27,17 @@ export type Door = {
   readonly routes: Readonly<Record<string, Route>>
 }
 
-/** Handlers of a door. A `download` handler returns a stream; an `upload` handler gets one. `caller` is proven by its key. */
+/**
+ * Handlers of a door. A `download` handler returns a stream; an `upload` handler gets one. `caller` is proven by its key.
+ * `signal` is for an answer that waits: aborted when the caller has gone.
+ */
 export type Handlers<D extends Door> = {
   readonly [R in keyof D['routes']]: D['routes'][R] extends Route<infer I, infer O>
     ? D['routes'][R]['kind'] extends 'upload'
       ? (input: z.output<I>, call: { caller: string; body: Readable }) => Promise<z.input<O>>
       : D['routes'][R]['kind'] extends 'download'
         ? (input: z.output<I>, call: { caller: string }) => Promise<Readable>
-        : (input: z.output<I>, call: { caller: string }) => Promise<z.input<O>>
+        : (input: z.output<I>, call: { caller: string; signal: AbortSignal }) => Promise<z.input<O>>
     : never
 }
 
@@ -44,7 +47,7 @@ export type Client<D extends Door> = {
       ? (input: z.input<I>, body: Readable | Buffer) => Promise<z.output<O>>
       : D['routes'][R]['kind'] extends 'download'
         ? (input: z.input<I>) => Promise<Readable>
-        : (input: z.input<I>) => Promise<z.output<O>>
+        : (input: z.input<I>, options?: { signal?: AbortSignal }) => Promise<z.output<O>>
     : never
 }
 
@@ -91,7 +94,16 @@ export async function serveDoor<D extends Door>(options: {
       logger.warn('message_refused', { caller, route: name, path: parsed.error.issues[0]?.path.join('.') })
       return reply(response, 400, { fault: 'MESSAGE_INVALID' })
     }
-    const result = await handlers[name]!(parsed.data, route.kind === 'upload' ? { caller, body: request } : { caller })
+    const call =
+      route.kind === 'upload'
+        ? { caller, body: request }
+        : {
+            caller,
+            get signal() {
+              return signalOf(response)
+            },
+          }
+    const result = await handlers[name]!(parsed.data, call)
     if (route.kind !== 'download') return reply(response, 200, result)
     response.writeHead(200, { 'content-type': 'application/octet-stream' })
     await pipeline(result as Readable, response)
@@ -159,12 +171,19 @@ export function connectDoor<D extends Door>(options: {
   const unavailable = (why: string, cause?: unknown): Fault =>
     new Fault(door.unavailable, `${door.service}: ${why}`, { cause })
 
-  const send = (name: string, route: Route, input: unknown, body?: Readable | Buffer): Promise<unknown> =>
+  const send = (
+    name: string,
+    route: Route,
+    input: unknown,
+    body?: Readable | Buffer,
+    signal?: AbortSignal,
+  ): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const json = Buffer.from(JSON.stringify(input))
       const request = http.request({
         agent,
         ...target,
+        ...(signal === undefined ? {} : { signal }),
         method: 'POST',
         path: `/${name}`,
         headers:
@@ -203,7 +222,9 @@ export function connectDoor<D extends Door>(options: {
   const methods = Object.fromEntries(
     Object.entries(door.routes).map(([name, route]) => [
       name,
-      (input: unknown, body?: Readable | Buffer) => send(name, route, input, body),
+      route.kind === 'json'
+        ? (input: unknown, options?: { signal?: AbortSignal }) => send(name, route, input, undefined, options?.signal)
+        : (input: unknown, body?: Readable | Buffer) => send(name, route, input, body),
     ]),
   )
   return Object.assign(methods, { close: () => agent.destroy() }) as Client<D> & { close(): void }
@@ -214,6 +235,15 @@ const proofOf = (key: string): Buffer => Buffer.from(sha256Hex(key))
 
 const isProven = (expected: Buffer | undefined, presented: string | string[] | undefined): boolean =>
   expected !== undefined && typeof presented === 'string' && timingSafeEqual(expected, proofOf(presented))
+
+/** Made only for the handler that asks for it. */
+function signalOf(response: http.ServerResponse): AbortSignal {
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort()
+  })
+  return gone.signal
+}
 
 function reply(response: http.ServerResponse, status: number, body: unknown): void {
   const bytes = Buffer.from(JSON.stringify(body))

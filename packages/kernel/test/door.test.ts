@@ -34,6 +34,8 @@ describe('a door', () => {
   let server: Awaited<ReturnType<typeof serveDoor>>
   const connect = (caller: string, arrowKey: Buffer) =>
     connectDoor({ door, url: `http://127.0.0.1:${server.port}`, caller, key: arrowKey, timeoutMs: 2000 })
+  const waiting = Promise.withResolvers<void>()
+  const gone = Promise.withResolvers<void>()
   const clients: { close(): void }[] = []
   const client = (caller = 'friend', arrowKey = key) => {
     const made = connect(caller, arrowKey)
@@ -47,8 +49,13 @@ describe('a door', () => {
       keys: { friend: key, other: randomBytes(32) },
       logger: silentLogger,
       handlers: {
-        echo: async ({ word }) => {
+        echo: async ({ word }, { signal }) => {
           if (word === 'fault') throw new Fault('SNAPSHOT_FAILED', 'no space')
+          if (word === 'wait') {
+            waiting.resolve()
+            await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+            gone.resolve()
+          }
           return { word }
         },
         secret: async () => ({}),
@@ -73,6 +80,14 @@ describe('a door', () => {
   test('refuses a message that does not fit, and passes a fault’s code on', async () => {
     await expect(client().echo({ word: 1 } as never)).rejects.toMatchObject({ code: 'MESSAGE_INVALID' })
     await expect(client().echo({ word: 'fault' })).rejects.toMatchObject({ code: 'SNAPSHOT_FAILED' })
+  })
+  test('a caller that hangs up ends the wait on both sides', async () => {
+    const hangUp = new AbortController()
+    const answer = client().echo({ word: 'wait' }, { signal: hangUp.signal })
+    await waiting.promise
+    hangUp.abort()
+    await expect(answer).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' })
+    await gone.promise
   })
   test('streams bytes both ways', async () => {
     expect(await client().up({ name: 'a' }, Readable.from([Buffer.from('12345')]))).toEqual({ size: 5 })

@@ -11,6 +11,7 @@ import {
   type IdentifyReply,
   type Rate,
 } from '@bailiwick/contracts/doors/policy'
+import type { Denial } from '@bailiwick/contracts/problem'
 import { stewardDoor, type ExecuteReply } from '@bailiwick/contracts/doors/steward'
 import type { Json } from '@bailiwick/kernel/canonical'
 
@@ -18,6 +19,11 @@ type ExecuteRequest = { permit: SealedPermit; input: Json }
 export type IdentifyRequest = Omit<DecideRequest, 'tool' | 'input' | 'idempotency_key' | 'parse_error'> & {
   method: string
 }
+
+export type WatchRequest = Omit<DecideRequest, 'tool' | 'input' | 'idempotency_key' | 'parse_error'> & {
+  seen: string | null
+}
+export type WatchReply = { ok: true; seen: string; tools: string[] } | { ok: false; denial: Denial }
 
 export type FakeDoors = {
   readonly policyUrl: string
@@ -27,10 +33,13 @@ export type FakeDoors = {
   /** What arrived, in order. */
   readonly decided: DecideRequest[]
   readonly identified: IdentifyRequest[]
+  readonly watched: WatchRequest[]
   readonly executed: ExecuteRequest[]
   /** Replace these to steer the answers. */
   onDecide: (request: DecideRequest) => DecideReply | Promise<DecideReply>
   onIdentify: (request: IdentifyRequest) => IdentifyReply | Promise<IdentifyReply>
+  /** A watch waits for as long as this does. Default: the first answer at once, then none until the caller goes (`signal`). */
+  onWatch: (request: WatchRequest, signal: AbortSignal) => WatchReply | Promise<WatchReply>
   onExecute: (request: ExecuteRequest) => ExecuteReply | Promise<ExecuteReply>
   stopPolicy(): Promise<void>
   stopSteward(): Promise<void>
@@ -95,6 +104,10 @@ export async function startFakeDoors(): Promise<FakeDoors> {
         fake.identified.push(request)
         return fake.onIdentify(request)
       },
+      watch: async (request, { signal }) => {
+        fake.watched.push(request)
+        return fake.onWatch(request, signal)
+      },
       stillValid: unused,
       assess: unused,
       readApproval: unused,
@@ -120,6 +133,7 @@ export async function startFakeDoors(): Promise<FakeDoors> {
     gatewayStewardKey,
     decided: [],
     identified: [],
+    watched: [],
     executed: [],
     onDecide: (request) => ({ ok: true, permit: fakePermit(request), rate: FAKE_RATE }),
     onIdentify: () => ({ ok: true, rate: FAKE_RATE, principal: 'pat:0190a000-0000-7000-8000-000000000002', tools: [] }),
@@ -130,6 +144,10 @@ export async function startFakeDoors(): Promise<FakeDoors> {
       receipt: 7,
       operation_id: null,
     }),
+    onWatch: (request, signal) =>
+      request.seen === null
+        ? { ok: true, seen: 'first', tools: [] }
+        : new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('gone')))),
     stopPolicy: () => policy.close(),
     stopSteward: () => steward.close(),
     close: async () => {

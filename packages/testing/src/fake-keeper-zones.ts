@@ -1,5 +1,11 @@
 // The fake keeper's zones: staged, published, quarantined; and what resolvers outside see.
-import { parseRecordValue, type RecordSet } from '@bailiwick/contracts/dns'
+import {
+  parseRecordValue,
+  type ParentDs,
+  type RecordSet,
+  type Registration,
+  type SigningKey,
+} from '@bailiwick/contracts/dns'
 import type { Json } from '@bailiwick/kernel/canonical'
 import { plain, Refused, restorePoint, type KeeperVerb, type Verbs } from './fake-keeper-verbs.ts'
 
@@ -10,15 +16,29 @@ type FakeZone = {
   wasPublished: boolean
   serial: number
   sets: Map<string, RecordSet>
+  /** Made when it is first signed, and never gone while the zone is. */
+  key: SigningKey | null
+  isSigned: boolean
 }
 
-export type ZoneVerb = Extract<KeeperVerb, `${string}_zone` | 'replace_record_sets' | 'resolve_txt'>
+export type ZoneVerb = Extract<
+  KeeperVerb,
+  | `${string}_zone`
+  | 'replace_record_sets'
+  | 'resolve_txt'
+  | `read_${'signing' | 'parent_ds' | 'registration'}`
+  | 'look_outside'
+>
 
 export const FAKE_NAME_SERVERS = ['ns1.bailiwick.invalid.', 'ns2.bailiwick.invalid.']
 
 export function createFakeZones() {
   const zones = new Map<string, FakeZone>()
   const txt = new Map<string, string[]>()
+  const parentDs = new Map<string, ParentDs>()
+  const registrations = new Map<string, Registration>()
+  const delegated = new Map<string, string[]>()
+  let keys = 0
 
   const zoneOf = (input: { account_id: string; zone_id: string; name: string }): FakeZone => {
     const found = zones.get(input.zone_id)
@@ -49,7 +69,16 @@ export function createFakeZones() {
       if (zones.has(zone_id)) throw new Refused('CONFLICT', 'there is such a zone')
       const ns: RecordSet = { name: '@', type: 'NS', ttl_seconds: 3600, records: FAKE_NAME_SERVERS }
       const sets = new Map([['@ NS', ns]])
-      zones.set(zone_id, { account: account_id, name, state: 'staged', wasPublished: false, serial: 1, sets })
+      zones.set(zone_id, {
+        account: account_id,
+        name,
+        state: 'staged',
+        wasPublished: false,
+        serial: 1,
+        sets,
+        key: null,
+        isSigned: false,
+      })
       return {}
     },
     read_zone(input) {
@@ -74,6 +103,39 @@ export function createFakeZones() {
       zoneOf(input).state = 'staged'
       return {}
     },
+    sign_zone(input) {
+      const zone = zoneOf(input)
+      if (input.dnskey !== null && zone.key?.dnskey !== input.dnskey)
+        throw new Refused('CONFLICT', 'The zone does not have this key.')
+      zone.key ??= fakeKey((keys += 1))
+      zone.isSigned = true
+      return { key: zone.key }
+    },
+    unsign_zone(input) {
+      const zone = zoneOf(input)
+      if (!zone.key) throw new Refused('CONFLICT', 'The zone is not signed.')
+      zone.isSigned = false
+      return {}
+    },
+    read_signing(input) {
+      const { key = null, isSigned = false } = zones.get(input.zone_id) ?? {}
+      return { signing: { state: isSigned ? 'signed' : key ? 'parked' : 'unsigned', key } }
+    },
+    read_parent_ds: ({ name }) => ({ ds: parentDs.get(name) ?? { state: 'absent', records: [] } }),
+    look_outside: ({ name, texts }) => ({
+      view: {
+        texts: texts.map((each) => ({ name: each, seen: seenTexts(each) })),
+        delegation: {
+          state: delegated.has(name) ? 'delegated' : 'unknown',
+          parent_zone: name.split('.').slice(1).join('.'),
+          source: delegated.has(name) ? 'parent' : null,
+          name_servers: delegated.get(name) ?? [],
+        },
+        servers: [],
+        ds: parentDs.get(name) ?? { state: 'absent', records: [] },
+      },
+    }),
+    read_registration: ({ name }) => ({ registration: registrations.get(name) ?? UNKNOWN }),
     dump_zone(input) {
       return { restore_point: restorePoint(input.operation_id, plain(zoneOf(input).sets)) }
     },
@@ -91,25 +153,49 @@ export function createFakeZones() {
       zone.state = state
       return { state }
     },
-    resolve_txt({ name }) {
-      const served = [...zones.values()]
-        .filter((zone) => zone.state === 'published')
-        .flatMap((zone) =>
-          [...zone.sets.values()].filter(
-            (set) => set.type === 'TXT' && (set.name === '@' ? zone.name : `${set.name}.${zone.name}`) === name,
-          ),
-        )
-      return { values: [...(txt.get(name) ?? []), ...served.flatMap(({ records }) => records)] }
-    },
+    resolve_txt: ({ name }) => ({ values: seenTexts(name) }),
+  }
+  function seenTexts(name: string): string[] {
+    const served = [...zones.values()]
+      .filter((zone) => zone.state === 'published')
+      .flatMap((zone) =>
+        [...zone.sets.values()].filter(
+          (set) => set.type === 'TXT' && (set.name === '@' ? zone.name : `${set.name}.${zone.name}`) === name,
+        ),
+      )
+    return [...(txt.get(name) ?? []), ...served.flatMap(({ records }) => records)]
   }
   return {
     verbs,
     txt,
+    parentDs,
+    registrations,
+    delegated,
     world: (): Json =>
       Object.fromEntries(
         [...zones]
           .filter(([, { state }]) => state !== 'quarantined')
-          .map(([id, { account, name, state, sets }]) => [id, { account, name, state, sets: plain(sets) }]),
+          .map(([id, { account, name, state, sets, isSigned, key }]) => [
+            id,
+            { account, name, state, sets: plain(sets), signed_with: isSigned ? plain(key) : null },
+          ]),
       ),
   }
 }
+
+const UNKNOWN: Registration = {
+  state: 'unknown',
+  why: 'The list of registries could not be read: it could not be reached.',
+  name: null,
+  registrar: null,
+  statuses: [],
+  expires_at: null,
+  name_servers: [],
+}
+
+const fakeKey = (number: number): SigningKey => ({
+  key_tag: 1000 + number,
+  algorithm: 13,
+  dnskey: `257 3 13 ${Buffer.from(`key ${number}`).toString('base64')}`,
+  ds: [{ key_tag: 1000 + number, algorithm: 13, digest_type: 2, digest: number.toString(16).padStart(64, '0') }],
+})

@@ -67,6 +67,12 @@ export function createFakeKeeper({ clock = systemClock }: { clock?: Clock } = {}
     ) as unknown as Client<typeof keeperDoor>,
     /** What resolvers outside see, beside what is published. */
     txt: zones.txt,
+    /** DS at the parent, by domain; absent where nothing is set. */
+    parentDs: zones.parentDs,
+    /** What the registry says, by domain; unknown where nothing is set. */
+    registrations: zones.registrations,
+    /** Name servers at the parent, by domain; unknown where nothing is set. */
+    delegated: zones.delegated,
     failsBefore,
     failsAfterEffect,
     refuses,

@@ -8,11 +8,11 @@ import type { Writer } from './writer.ts'
 export const auditHandlers = (writer: Writer, reader: Reader): Handlers<typeof auditDoor> => ({
   intend: (entry) => writer.write(entry),
   outcome: (entry) => writer.write(entry),
-  append: async (entry) => {
+  append: async ({ event_id, ...entry }) => {
     // An intent is what the reaper destroys by, and only the steward may say one.
     if (entry.kind === 'intent' || entry.kind === 'outcome')
       throw new Fault('MESSAGE_INVALID', `${entry.kind} has a route of its own`)
-    return writer.write(entry)
+    return writer.write(entry, event_id)
   },
   query: (question) => reader.query(question),
   intent_of: async ({ operation_id }) => ({ intent: await reader.intentOf(operation_id) }),

@@ -43,13 +43,15 @@ export type Prepared = {
   readonly account: string | null
   readonly tool: string | null
   readonly operationId: string | null
+  /** Not in the leaf: what makes a repetition be recognized. */
+  readonly eventId: string | null
   readonly members: Readonly<Record<string, Json>> & { readonly commitments: Commitments }
   /** Canonical JSON of {field: {value, blind}}; to be sealed. */
   readonly opening: string
 }
 
 /** Throws Fault MESSAGE_INVALID for what has no canonical form (a lone surrogate), so that it never reaches a batch. */
-export function prepare(entry: Entry, time: number): Prepared {
+export function prepare(entry: Entry, time: number, eventId: string | null = null): Prepared {
   if (entry.account !== null && !ACCOUNT.test(entry.account))
     throw new Fault('MESSAGE_INVALID', 'an account is not an identifier')
   const retention = retentionClass(entry)
@@ -62,6 +64,7 @@ export function prepare(entry: Entry, time: number): Prepared {
     account: entry.account,
     tool,
     operationId: entry.operation_id,
+    eventId,
     opening,
     members: {
       v: LEAF_VERSION,

@@ -12,6 +12,8 @@ export type Row = {
   readonly account: string | null
   readonly tool: string | null
   readonly operationId: string | null
+  /** An event of another system, which the log takes once. */
+  readonly eventId: string | null
   readonly partition: string
   readonly sealed: Buffer
 }
@@ -90,7 +92,7 @@ export async function openSession(options: { url: string; writer: string; takeOv
         first_hash: Buffer
       }>({
         name: 'append',
-        text: 'SELECT * FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+        text: 'SELECT * FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)',
         values: [
           claim.claimed_epoch,
           rows[0]!.index,
@@ -103,6 +105,7 @@ export async function openSession(options: { url: string; writer: string; takeOv
           rows.map((row) => row.operationId),
           rows.map((row) => row.partition),
           rows.map((row) => row.sealed),
+          rows.map((row) => row.eventId),
         ],
       })
       return verdicts.map(({ slot, verdict, first_index, first_hash }) =>

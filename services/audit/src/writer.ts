@@ -14,7 +14,7 @@ export type Commit = (session: LogSession, rows: readonly Row[]) => Promise<Verd
 
 export type Writer = {
   /** Resolves when the entry is durable. Faults: AUDIT_UNAVAILABLE, INTENT_MISSING, OPERATION_CONFLICT, MESSAGE_INVALID. */
-  write(entry: Entry): Promise<Receipt>
+  write(entry: Entry, eventId?: string | null): Promise<Receipt>
   /** Connects, takes the log over, and makes the partitions of this month and the next. Called at start and each hour. */
   tend(): Promise<void>
   /** Writes what waits, then disconnects. */
@@ -27,8 +27,11 @@ type Waiting = {
   readonly reject: (fault: Fault) => void
 }
 
-const isFramed = ({ kind, operationId }: Prepared): boolean =>
-  operationId !== null && (kind === 'intent' || kind === 'outcome')
+/** What stands in the log once: the operation that an intent or outcome frames, or an event. Null: the entry stands for itself. */
+function onceOf({ kind, operationId, eventId }: Prepared): string | null {
+  if (operationId !== null && (kind === 'intent' || kind === 'outcome')) return `operation ${operationId}`
+  return eventId === null ? null : `event ${eventId}`
+}
 
 export function createWriter(options: {
   /** `takeOver` until the first session stands; afterwards a writer that was replaced must not come back. */
@@ -72,17 +75,17 @@ export function createWriter(options: {
     old?.then((opened) => opened.close()).catch(() => undefined)
   }
 
-  /** All that wait, up to `maxBatch`; of one operation only one entry, so that the second finds the first in the log. */
+  /** All that wait, up to `maxBatch`; of one operation or event only one entry, so that the second finds the first in the log. */
   const take = (): Waiting[] => {
-    const operations = new Set<string | null>()
+    const taken = new Set<string>()
     const batch: Waiting[] = []
     const later: Waiting[] = []
     for (const waiting of queue) {
-      const { prepared } = waiting
-      const mustWait = isFramed(prepared) && operations.has(prepared.operationId)
+      const once = onceOf(waiting.prepared)
+      const mustWait = once !== null && taken.has(once)
       if (batch.length >= maxBatch || mustWait) later.push(waiting)
       else batch.push(waiting)
-      if (isFramed(prepared)) operations.add(prepared.operationId)
+      if (once !== null) taken.add(once)
     }
     queue = later
     return batch
@@ -91,7 +94,7 @@ export function createWriter(options: {
   const toRows = (batch: readonly Waiting[], base: number, current: LogSession): Promise<Row[]> =>
     Promise.all(
       batch.map(async ({ prepared }, position) => {
-        const { time, kind, account, tool, operationId, period, opening } = prepared
+        const { time, kind, account, tool, operationId, eventId, period, opening } = prepared
         const key = await keys.forWriting(period, current)
         const index = base + position
         const leaf = leafText(prepared, index, key.partition)
@@ -105,6 +108,7 @@ export function createWriter(options: {
           account,
           tool,
           operationId,
+          eventId,
           partition: key.partition,
           sealed,
         }
@@ -163,10 +167,10 @@ export function createWriter(options: {
   }
 
   return {
-    async write(entry) {
+    async write(entry, eventId = null) {
       if (isClosing || isReplaced) throw new Fault('AUDIT_UNAVAILABLE', 'this writer does not write any more')
       if (queue.length >= maxQueue) throw new Fault('AUDIT_UNAVAILABLE', 'the queue is full')
-      const prepared = prepare(entry, clock.now())
+      const prepared = prepare(entry, clock.now(), eventId)
       return new Promise((resolve, reject) => {
         queue.push({ prepared, resolve, reject })
         // After this round of I/O, so that requests that arrived together share a commit.

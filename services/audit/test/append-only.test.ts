@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import { entry, framed, makeFixture, operation, type Fixture } from './helpers.ts'
 
@@ -6,17 +7,18 @@ beforeAll(async () => {
   log = await makeFixture()
   const writer = log.writer()
   const id = operation()
-  await writer.write(entry())
+  await writer.write(entry(), randomUUID())
   await writer.write(framed('intent', id))
   await writer.write(framed('outcome', id))
 })
 afterAll(() => log.close())
 
-const TABLES = ['audit.leaves', 'audit.openings', 'audit.partitions', 'audit.head']
+const TABLES = ['audit.leaves', 'audit.openings', 'audit.partitions', 'audit.events', 'audit.head']
 const CHANGES: Record<string, string[]> = {
   'audit.leaves': ["UPDATE audit.leaves SET leaf = '{}'", 'UPDATE audit.leaves SET account = NULL WHERE false'],
   'audit.openings': ["UPDATE audit.openings SET sealed = ''"],
   'audit.partitions': ["UPDATE audit.partitions SET key_check = ''"],
+  'audit.events': ['UPDATE audit.events SET index = 0'],
   'audit.head': [
     'UPDATE audit.head SET next_index = 0',
     'UPDATE audit.head SET next_index = next_index - 1',

@@ -183,6 +183,34 @@ describe('the writer process killed with SIGKILL under load', () => {
     expect(lost).toBe(0)
   })
 
+  test('an event whose receipt was lost with the writer is told again and stands once', async () => {
+    const events = Array.from({ length: 300 }, () => randomUUID())
+    const receipts = new Map<string, Receipt>()
+    for (let round = 0; round < 3; round += 1) {
+      const audit = await spawnAudit({ folder: log.folder, databaseUrl: log.database.as('audit') })
+      const policy = audit.as('policy')
+      const telling = events.map(async (event_id) => {
+        const receipt = await policy.append({ ...entry({ request_id: event_id }), event_id })
+        // Whoever was answered before hears the same again.
+        expect(receipts.get(event_id) ?? receipt).toEqual(receipt)
+        receipts.set(event_id, receipt)
+      })
+      const over = Promise.allSettled(telling)
+      // Killed while the answers come in; in the last round all are answered.
+      if (round < 2) await Promise.race([over, Promise.any(telling)])
+      else await over
+      audit.child.kill('SIGKILL')
+      await gone(audit.child)
+      const results = await over
+      for (const result of results)
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'AUDIT_UNAVAILABLE' })
+      policy.close()
+    }
+    expect(receipts.size).toBe(events.length)
+    expect(await countLost(receipts)).toBe(0)
+    expect(await log.leaves()).toHaveLength(events.length)
+  })
+
   test('the same test catches a writer that acknowledges before it commits', async () => {
     const { lost } = await killRounds('test/mutant-main.ts', 1)
     expect(lost).toBeGreaterThan(0)

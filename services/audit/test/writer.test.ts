@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import { fakeClock } from '@bailiwick/kernel/clock'
 import type { Commit } from '../src/writer.ts'
@@ -70,6 +71,50 @@ test('an intent and its outcome that arrive together stand in that order', async
   const id = operation()
   const [intent, outcome] = await Promise.all([writer.write(framed('intent', id)), writer.write(framed('outcome', id))])
   expect([intent.index, outcome.index]).toEqual([0, 1])
+})
+
+test('an event told again is answered with the first receipt: inside a batch, across batches, and beside new ones', async () => {
+  const sizes: number[] = []
+  const writer = log.writer({ commit: counting(sizes) })
+  const [one, other] = [randomUUID(), randomUUID()]
+  const together = await Promise.all([
+    writer.write(entry({ request_id: 'first' }), one),
+    writer.write(entry({ request_id: 'again' }), one),
+    writer.write(entry({ request_id: 'other' }), other),
+    writer.write(entry({ request_id: 'again' }), one),
+  ])
+  expect(together.map(({ index }) => index)).toEqual([0, 0, 1, 0])
+  expect(new Set(together.map(({ leaf_hash }) => leaf_hash)).size).toBe(2)
+  const [again, fresh, plain] = await Promise.all([
+    writer.write(entry({ request_id: 'again', account: 'acc-2' }), one),
+    writer.write(entry({ request_id: 'fresh' }), randomUUID()),
+    writer.write(entry({ request_id: 'plain' })),
+  ])
+  expect(again).toEqual(together[0])
+  expect([fresh.index, plain.index].sort()).toEqual([2, 3])
+  expect((await log.leaves()).map(({ leaf }) => leaf['request_id']).sort()).toEqual([
+    'first',
+    'fresh',
+    'other',
+    'plain',
+  ])
+})
+
+test('an event leaves no trace in the leaf: its format is final', async () => {
+  const event = randomUUID()
+  const writer = log.writer()
+  await writer.write(entry(), event)
+  await writer.write(entry())
+  const [withEvent, without] = await log.leaves()
+  expect(withEvent!.text).not.toContain(event)
+  expect(Object.keys(withEvent!.leaf)).toEqual(Object.keys(without!.leaf))
+})
+
+test('another writer that takes over knows the events of the one before', async () => {
+  const event = randomUUID()
+  const receipt = await log.writer().write(entry(), event)
+  expect(await log.writer().write(entry(), event)).toEqual(receipt)
+  expect(await log.leaves()).toHaveLength(1)
 })
 
 test('bad entries of a batch are refused alone; their neighbours stand without a gap', async () => {

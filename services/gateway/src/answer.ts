@@ -1,6 +1,7 @@
 // What both doors say the same way: problem objects, rate headers, challenges (mechanisms.md §1, §2, §9, §15).
 import type http from 'node:http'
 import type { Rate } from '@bailiwick/contracts/doors/policy'
+import type { LoadedCatalog } from '@bailiwick/contracts/catalog'
 import { toProblem, type Denial, type Problem } from '@bailiwick/contracts/problem'
 import type { Answer, Refused } from './call.ts'
 
@@ -15,11 +16,30 @@ export function problemOf({ denial, requestId, unreadable, rate, receipt }: Refu
   return problem
 }
 
+/** What a refused caller is told about getting in. */
+export type Challenge = {
+  /** Where RFC 9728 metadata lies. */
+  readonly metadataUrl: string
+  /** To read and write what there are tools for. */
+  readonly scopes: readonly string[]
+}
+export const makeChallenge = (metadataUrl: string, catalog: LoadedCatalog): Challenge => ({
+  metadataUrl,
+  scopes: [...new Set(catalog.list.flatMap((tool) => tool.scopes))]
+    .filter((scope) => !scope.endsWith(':delete'))
+    .sort(),
+})
+
 /** How long to wait when policy did not say. */
 const RETRY_AFTER_S = 5
 
-/** The headers of an answer, on either door. `metadataUrl` is where RFC 9728 metadata lies. */
-export function headersOf(answer: Answer, metadataUrl: string, credentialGiven: boolean): Headers {
+/** The headers of an answer, on either door. `needed`: the scopes of the tool that was called. */
+export function headersOf(
+  answer: Answer,
+  challenge: Challenge,
+  credentialGiven: boolean,
+  needed: readonly string[] = [],
+): Headers {
   const headers: Headers = { 'Bailiwick-Request-Id': answer.requestId, ...rateHeaders(answer.rate) }
   if (answer.ok) {
     headers['Bailiwick-Receipt'] = String(answer.receipt)
@@ -30,8 +50,8 @@ export function headersOf(answer: Answer, metadataUrl: string, credentialGiven: 
   const problem = problemOf(answer)
   const wait = answer.denial.retry_after_s ?? (problem.status === 503 || problem.status === 429 ? RETRY_AFTER_S : null)
   if (wait !== null) headers['Retry-After'] = String(wait)
-  const challenge = challengeFor(answer.denial, metadataUrl, credentialGiven)
-  if (challenge) headers['WWW-Authenticate'] = challenge
+  const authenticate = challengeFor(answer.denial, challenge, credentialGiven, needed)
+  if (authenticate) headers['WWW-Authenticate'] = authenticate
   if (answer.unreadable?.hangUp) headers['Connection'] = 'close'
   return headers
 }
@@ -46,13 +66,27 @@ export const rateHeaders = (rate: Rate | null): Headers =>
         RateLimit: `"calls";r=${rate.remaining};t=${rate.reset_s}`,
       }
 
-/** RFC 6750 §3 and RFC 9728 §5.1. A request without a credential is told nothing about an error, only where to learn more. */
-function challengeFor(denial: Denial, metadataUrl: string, credentialGiven: boolean): string | null {
+/**
+ * RFC 6750 §3 and RFC 9728 §5.1. A request without a credential is told nothing about an error, only where to learn more. `scope`
+ * (MCP 2025-11-25 and later) is what clients then ask the user for: to read and write, which the user still ticks one by one, and
+ * what the called tool needs. Deleting is asked for by the call that deletes: all scopes of an operation in one challenge.
+ */
+function challengeFor(
+  denial: Denial,
+  { metadataUrl, scopes }: Challenge,
+  credentialGiven: boolean,
+  needed: readonly string[],
+): string | null {
   const metadata = `resource_metadata="${metadataUrl}"`
-  if (denial.code === 'UNAUTHENTICATED')
-    return credentialGiven ? `Bearer error="invalid_token", ${metadata}` : `Bearer ${metadata}`
-  if (denial.code === 'INSUFFICIENT_SCOPE')
-    return `Bearer error="insufficient_scope", scope="${(denial.required_scopes ?? []).join(' ')}", ${metadata}`
+  if (denial.code === 'UNAUTHENTICATED') {
+    const scope = `scope="${[...new Set([...scopes, ...needed])].join(' ')}"`
+    return `Bearer ${credentialGiven ? 'error="invalid_token", ' : ''}${scope}, ${metadata}`
+  }
+  if (denial.code === 'INSUFFICIENT_SCOPE') {
+    // Policy names none to a token without any, for a tool that needs none of its own.
+    const required = denial.required_scopes?.length ? denial.required_scopes : scopes
+    return `Bearer error="insufficient_scope", scope="${required.join(' ')}", ${metadata}`
+  }
   return null
 }
 
@@ -64,8 +98,18 @@ export function writeJson(
   headers: Headers = {},
   type = 'application/json',
 ): void {
+  writeText(response, status, JSON.stringify(body), type, headers)
+}
+
+export function writeText(
+  response: http.ServerResponse,
+  status: number,
+  text: string,
+  type: string,
+  headers: Headers = {},
+): void {
   if (response.headersSent || response.destroyed) return
-  const bytes = Buffer.from(JSON.stringify(body))
+  const bytes = Buffer.from(text)
   response.writeHead(status, {
     'Cache-Control': 'no-store',
     ...headers,

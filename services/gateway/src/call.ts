@@ -12,6 +12,8 @@ import type { Unreadable } from './unreadable.ts'
 
 export type Doors = {
   readonly policy: Pick<Client<typeof policyDoor>, 'decide' | 'identify'>
+  /** On sockets of its own: what waits must not stand in the way of what decides. */
+  readonly watcher: Pick<Client<typeof policyDoor>, 'watch'>
   readonly steward: Pick<Client<typeof stewardDoor>, 'execute'>
   readonly logger: Logger
 }
@@ -51,6 +53,15 @@ export type Refused = {
 }
 export type Answer = Done | Refused
 
+/** A call that policy permitted and that the steward is at. */
+export type Started = {
+  /** What runs: for `confirm_action` the tool that was previewed. */
+  readonly tool: string
+  readonly operationId: string | null
+  /** Never rejects. */
+  readonly answer: Promise<Answer>
+}
+
 /** Answers one call. Never throws: what breaks behind us becomes a denial that says which part is down. */
 export async function answerCall(
   doors: Doors,
@@ -58,10 +69,23 @@ export async function answerCall(
   parsed: Result<Parsed, Unreadable>,
   tool = '',
 ): Promise<Answer> {
-  if (!parsed.ok) return recordUnreadable(doors, sender, parsed.error, tool)
+  const started = await startCall(doors, sender, parsed, tool)
+  return started.ok ? started.value.answer : started.error
+}
+
+/** The same, without waiting for the steward. */
+export async function startCall(
+  doors: Doors,
+  sender: Sender,
+  parsed: Result<Parsed, Unreadable>,
+  tool = '',
+): Promise<Result<Started, Refused>> {
+  if (!parsed.ok) return err(await recordUnreadable(doors, sender, parsed.error, tool))
   const permitted = await decide(doors, sender, parsed.value)
-  if (!permitted.ok) return permitted.error
-  return execute(doors, sender, permitted.value)
+  if (!permitted.ok) return permitted
+  const { permit } = permitted.value.permit
+  const answer = execute(doors, sender, permitted.value)
+  return ok({ tool: permit.tool, operationId: permit.operation_id, answer })
 }
 
 async function decide(doors: Doors, sender: Sender, parsed: Parsed): Promise<Result<Permitted, Refused>> {
@@ -110,19 +134,34 @@ async function execute(doors: Doors, sender: Sender, { permit, input, rate }: Pe
   }
 }
 
+export type Identified = { readonly rate: Rate; readonly principal: string; readonly tools: readonly string[] }
+
 /** Asks who is calling, for everything that is not a tool's call (tools/list, initialize, ...). */
-export async function identify(
-  doors: Doors,
-  sender: Sender,
-  method: string,
-): Promise<Result<{ rate: Rate; tools: readonly string[] }, Refused>> {
+export async function identify(doors: Doors, sender: Sender, method: string): Promise<Result<Identified, Refused>> {
   try {
     const reply = await doors.policy.identify({ ...sender, method: method.slice(0, 128) })
     return reply.ok
-      ? ok({ rate: reply.rate, tools: reply.tools })
+      ? ok({ rate: reply.rate, principal: reply.principal, tools: reply.tools })
       : err(refuse(sender, reply.denial, { rate: reply.rate }))
   } catch (fault) {
     return err(refuse(sender, denialOf(doors, 'POLICY_UNAVAILABLE', fault)))
+  }
+}
+
+/** Waits for other tools than those `seen` (policy's word for an earlier answer; null: at once), or for the credential's end. */
+export async function watchTools(
+  doors: Doors,
+  sender: Sender,
+  seen: string | null,
+  signal: AbortSignal,
+): Promise<Result<{ seen: string }, Refused>> {
+  try {
+    const reply = await doors.watcher.watch({ ...sender, seen }, { signal })
+    return reply.ok ? ok({ seen: reply.seen }) : err(refuse(sender, reply.denial))
+  } catch (fault) {
+    return err(
+      refuse(sender, signal.aborted ? deny('POLICY_UNAVAILABLE') : denialOf(doors, 'POLICY_UNAVAILABLE', fault)),
+    )
   }
 }
 

@@ -18,12 +18,28 @@ const Settings = z.object({
     .transform((text) => new URL(text)),
   /** Further host names that may be asked for (loopback names for tools on the same machine). */
   BAILIWICK_LOCAL_NAMES: words.prefault('localhost 127.0.0.1 [::1]'),
+  /** The authorization server that issues tokens for `/mcp`. Without one there are personal tokens only. */
+  BAILIWICK_ISSUER: z
+    .string()
+    .regex(/^https:\/\/[^\s?#@]+$/, 'is not https://host[:port]/path')
+    .optional(),
+  /** Where to report a vulnerability: makes /.well-known/security.txt (RFC 9116). */
+  BAILIWICK_SECURITY_CONTACT: z
+    .string()
+    .regex(/^(mailto:[^\s@]+@[^\s@]+|https:\/\/\S+)$/, 'is neither mailto:... nor https://...')
+    .optional(),
+  BAILIWICK_SECURITY_POLICY: z
+    .string()
+    .regex(/^https:\/\/\S+$/, 'is not https://...')
+    .optional(),
   /** Addresses of the edge: only from them is X-Forwarded-For believed. */
   BAILIWICK_TRUSTED_HOPS: words
     .prefault('127.0.0.1 ::1')
     .refine((hops) => hops.every((hop) => isIP(hop) !== 0), 'holds something that is not an address'),
   /** As many as a door's client has sockets (door.ts): beyond, calls would queue unseen in front of the steward. */
   BAILIWICK_MAX_IN_FLIGHT: z.coerce.number().int().min(1).max(10_000).default(128),
+  /** Streams of subscriptions/listen. Each waits on a socket of its own at policy, and a door's client has 128. */
+  BAILIWICK_MAX_STREAMS: z.coerce.number().int().min(0).max(128).default(100),
 })
 
 export type Config = z.infer<typeof Settings>

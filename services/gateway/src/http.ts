@@ -6,17 +6,22 @@ import type { LoadedCatalog } from '@bailiwick/contracts/catalog'
 import { deny, toProblem, type Denial } from '@bailiwick/contracts/problem'
 import { uuidv7 } from '@bailiwick/kernel/ids'
 import { err } from '@bailiwick/kernel/result'
-import { headersOf, problemOf, writeJson, writeProblem } from './answer.ts'
+import { headersOf, makeChallenge, problemOf, writeJson, writeProblem } from './answer.ts'
 import { answerCall, type Doors } from './call.ts'
 import { trustHops } from './config.ts'
-import { boundInFlight, hasRepeatedHeader, hasTokenInQuery, isServedHost, overloaded } from './guard.ts'
+import type { Extras } from './extras.ts'
+import { boundInFlight, hasRepeatedHeader, hasTokenInQuery, isServedHost, isServedOrigin, overloaded } from './guard.ts'
+import { makeLibrary } from './library.ts'
+import { findMirrors } from './mcp-param.ts'
+import { makeCapabilities } from './mcp-server.ts'
 import { serveMcp } from './mcp.ts'
-import { makeOpenApi } from './openapi.ts'
+import { servePublicDocuments } from './public-documents.ts'
 import { serveRestCall, serveRestList } from './rest.ts'
 import { readSender } from './sender.ts'
 import { describeTools } from './tools.ts'
 import { unreadable, type Unreadable } from './unreadable.ts'
-import { makeMcpDescription, makeResourceMetadata } from './well-known.ts'
+import { createStreams, type Streams } from './streams.ts'
+import { METADATA_PATH, type SecurityContact } from './well-known.ts'
 
 export type GatewayOptions = {
   readonly doors: Doors
@@ -26,6 +31,14 @@ export type GatewayOptions = {
   readonly trustedHops: readonly string[]
   readonly version: string
   readonly maxInFlight: number
+  /** The authorization server; absent: personal tokens only. */
+  readonly issuer?: string | undefined
+  readonly security?: SecurityContact | undefined
+  readonly maxStreams?: number
+  readonly maxStreamsPerPrincipal?: number
+  readonly keepAliveMs?: number
+  readonly taskAfterMs?: number
+  readonly extras?: Extras
   readonly maxBodyBytes?: number
   readonly bodyTimeoutMs?: number
 }
@@ -37,15 +50,35 @@ export function createApp(options: GatewayOptions): express.Express {
   const { doors, catalog, publicUrl, version } = options
   const hops = trustHops(options.trustedHops)
   const limits = { bytes: options.maxBodyBytes ?? 1024 * 1024, ms: options.bodyTimeoutMs ?? 15_000 }
-  const metadataUrl = new URL('/.well-known/oauth-protected-resource/mcp', publicUrl).href
-  const rest = { doors, catalog, metadataUrl, hops, limits }
-  const mcp = { ...rest, tools: describeTools(catalog), version }
+  const challenge = makeChallenge(new URL(METADATA_PATH, publicUrl).href, catalog)
   const names = [...new Set([publicUrl.hostname, ...options.localNames])]
   const inFlight = boundInFlight(options.maxInFlight)
+  const { extras = {} } = options
+  const streams = createStreams({
+    max: options.maxStreams ?? 100,
+    maxPerPrincipal: options.maxStreamsPerPrincipal ?? 8,
+    keepAliveMs: options.keepAliveMs ?? 15_000,
+    changes: extras.changes,
+  })
+  const rest = { doors, catalog, challenge, hops, limits }
+  const mcp = {
+    ...rest,
+    tools: describeTools(catalog),
+    mirrors: findMirrors(catalog.list),
+    library: makeLibrary(catalog, extras),
+    capabilities: makeCapabilities(extras),
+    streams,
+    inFlight,
+    extras,
+    version,
+    taskAfterMs: options.taskAfterMs ?? 1000,
+  }
 
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   app.set('query parser', false)
+  // For `listen`: a server that closes waits for what is open.
+  app.locals['streams'] = streams
   app.get('/health', (_request, response) => writeJson(response, 200, { ok: true, service: 'gateway' }))
   // HSTS is the edge's to say.
   app.use(
@@ -61,20 +94,15 @@ export function createApp(options: GatewayOptions): express.Express {
     const sender = readSender(request, request.path === '/mcp' ? 'mcp' : 'rest', hops)
     return answerCall(doors, sender, err(problem)).then((answer) => {
       if (!answer.ok)
-        writeProblem(response, problemOf(answer), headersOf(answer, metadataUrl, sender.credential !== null))
+        writeProblem(response, problemOf(answer), headersOf(answer, challenge, sender.credential !== null))
     })
   })
 
-  const publish = (path: string, document: object): void => {
-    app.get(path, (_request, response) =>
-      writeJson(response, 200, document, { 'Cache-Control': 'public, max-age=300' }),
-    )
-  }
-  const resourceMetadata = makeResourceMetadata(publicUrl)
-  publish('/.well-known/oauth-protected-resource', resourceMetadata)
-  publish('/.well-known/oauth-protected-resource/mcp', resourceMetadata)
-  publish('/.well-known/mcp.json', makeMcpDescription(publicUrl, catalog, version))
-  publish('/api/v1/openapi.json', makeOpenApi(publicUrl, catalog, version))
+  const site = { publicUrl, issuer: options.issuer ?? null }
+  servePublicDocuments(app, site, { catalog, version, security: options.security ?? null })
+  app.use((request, response, next) =>
+    isServedOrigin(request.headers, names) ? next() : refuse(response, deny('HOST_REFUSED')),
+  )
 
   app.use((_request, response, next) => (inFlight.enter(response) ? next() : refuse(response, overloaded())))
   app.post('/mcp', (request, response) => serveMcp(mcp, request, response))
@@ -122,7 +150,7 @@ function refuse(
   writeProblem(response, problem, { 'Bailiwick-Request-Id': problem.request_id, ...wait, ...headers })
 }
 
-/** Listens. `close` lets the requests in flight finish. */
+/** Listens. `close` lets the requests in flight finish and ends the streams. */
 export async function listen(
   app: express.Express,
   address: { host: string; port: number },
@@ -159,6 +187,7 @@ export async function listen(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
+        ;(app.locals['streams'] as Streams | undefined)?.close()
         server.closeIdleConnections()
       }),
   }

@@ -24,6 +24,12 @@ await runMain('gateway', async () => {
     key: readArrowKey(keys, 'gateway', 'policy'),
     timeoutMs: DECIDE_TIMEOUT_MS,
   })
+  const watcher = connectDoor({
+    door: policyDoor,
+    url: config.BAILIWICK_POLICY_URL,
+    caller: 'gateway',
+    key: readArrowKey(keys, 'gateway', 'policy'),
+  })
   const steward = connectDoor({
     door: stewardDoor,
     url: config.BAILIWICK_STEWARD_URL,
@@ -35,12 +41,17 @@ await runMain('gateway', async () => {
     version: string
   }
   const app = createApp({
-    doors: { policy, steward, logger },
+    doors: { policy, watcher, steward, logger },
     catalog: loadCatalog(),
     publicUrl: config.BAILIWICK_PUBLIC_URL,
+    issuer: config.BAILIWICK_ISSUER,
+    security: config.BAILIWICK_SECURITY_CONTACT
+      ? { contact: config.BAILIWICK_SECURITY_CONTACT, policy: config.BAILIWICK_SECURITY_POLICY ?? null }
+      : undefined,
     localNames: config.BAILIWICK_LOCAL_NAMES,
     trustedHops: config.BAILIWICK_TRUSTED_HOPS,
     maxInFlight: config.BAILIWICK_MAX_IN_FLIGHT,
+    maxStreams: config.BAILIWICK_MAX_STREAMS,
     version,
   })
   const server = await listen(app, config.BAILIWICK_LISTEN)
@@ -48,6 +59,7 @@ await runMain('gateway', async () => {
   process.once('SIGTERM', () => {
     void server.close().then(() => {
       policy.close()
+      watcher.close()
       steward.close()
       logger.info('stopped')
       process.exit(0)

@@ -5,6 +5,7 @@ import { classifyInboundRequest } from '@modelcontextprotocol/server'
 import { err, ok, type Result } from '@bailiwick/kernel/result'
 import type { Input, Parsed } from './call.ts'
 import { chooseIdempotencyKey } from './idempotency-key.ts'
+import { decodeSentinel, findMirrorProblem, type findMirrors } from './mcp-param.ts'
 import {
   RPC_HEADER_MISMATCH,
   RPC_INVALID_PARAMS,
@@ -19,7 +20,7 @@ const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26']
 export const VERSIONS = [MODERN_VERSION, ...LEGACY_VERSIONS]
 
 type RpcId = string | number
-type Members = { readonly [key: string]: Input }
+export type Members = { readonly [key: string]: Input }
 
 export type McpMessage = {
   /** Null for a notification. */
@@ -27,6 +28,10 @@ export type McpMessage = {
   readonly method: string
   /** `modern`: 2026-07-28; `legacy`: the revisions before. */
   readonly era: 'modern' | 'legacy'
+  /** As received. */
+  readonly params: Members
+  /** The client takes a task in place of an answer, on this request. */
+  readonly takesTasks: boolean
   /** What the SDK is handed: of a call only what the protocol needs, so that it has nothing left to refuse. */
   readonly body: Input
   /** Set for `tools/call`. */
@@ -39,10 +44,13 @@ const isMembers = (value: unknown): value is Members =>
 const isRpcId = (id: unknown): id is RpcId =>
   (typeof id === 'string' && id.length <= 256) || (typeof id === 'number' && Number.isSafeInteger(id))
 
+export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks'
+
 /** Reads `body`, already parsed strictly, together with the headers that repeat parts of it. */
 export function readMcpMessage(
   body: Input | undefined,
   headers: http.IncomingHttpHeaders,
+  mirrors: ReturnType<typeof findMirrors>,
 ): Result<McpMessage, Unreadable> {
   const refuse = (
     id: RpcId | null,
@@ -76,29 +84,32 @@ export function readMcpMessage(
   const served = route.kind === 'modern' ? [MODERN_VERSION] : LEGACY_VERSIONS
   if (requested !== undefined && method !== 'initialize' && !served.includes(requested))
     return refuse(id, RPC_UNSUPPORTED_VERSION, 'version', 'This protocol version is not served.', {
-      supported: VERSIONS,
+      // What the era that was spoken could have asked for: `server/discover` names the same.
+      supported: route.kind === 'modern' ? served : VERSIONS,
       requested,
     })
   if (route.kind === 'modern' && id !== null) {
     const missing = findHeaderProblem(method, params, version, header('mcp-method'), header('mcp-name'))
     if (missing) return refuse(id, RPC_HEADER_MISMATCH, 'headers', missing)
   }
-  if (method !== 'tools/call') return ok({ id, method, era: route.kind, body, call: null })
-
   const { name, arguments: input = {}, _meta: meta = {} } = params
+  const takesTasks = route.kind === 'modern' && declaresTasks(meta)
+  const read = { id, method, era: route.kind, params, takesTasks }
+  if (method !== 'tools/call') return ok({ ...read, body, call: null })
+
   if (id === null) return refuse(null, RPC_INVALID_REQUEST, 'call_without_id', 'A call needs an id.')
   if (typeof name !== 'string' || name.length > 128)
     return refuse(id, RPC_INVALID_PARAMS, 'params', 'The name of the tool is missing or too long.')
   if (!isMembers(input) || !isMembers(meta))
     return refuse(id, RPC_INVALID_PARAMS, 'params', 'The arguments are not an object.')
+  const mirrored = route.kind === 'modern' ? findMirrorProblem(mirrors.get(name), input, headers) : null
+  if (mirrored) return refuse(id, RPC_HEADER_MISMATCH, 'headers', mirrored)
   const keys = [headers['idempotency-key'], meta['idempotency_key'], meta['io.bailiwick/idempotency-key']]
   const envelope = Object.fromEntries(
     Object.entries(meta).filter(([key]) => key.startsWith('io.modelcontextprotocol/')),
   )
   return ok({
-    id,
-    method,
-    era: route.kind,
+    ...read,
     body: { jsonrpc: '2.0', id, method, params: { name, arguments: {}, _meta: envelope } },
     call: { tool: name, input, idempotencyKey: chooseIdempotencyKey(keys, input) },
   })
@@ -117,13 +128,24 @@ function findHeaderProblem(
 ): string | null {
   if (version === undefined) return 'The MCP-Protocol-Version header is missing.'
   if (methodHeader !== method) return 'The Mcp-Method header does not name the method of the body.'
-  const field = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }[method]
+  const field = NAMED_BY[method]
   const name = field === undefined ? undefined : params[field]
   if (typeof name !== 'string') return null
   return decodeSentinel(nameHeader) === name ? null : 'The Mcp-Name header does not name what the body names.'
 }
 
-const decodeSentinel = (value: string | undefined): string | undefined => {
-  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value ?? '')?.[1]
-  return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString('utf8')
+/** The member that the Mcp-Name header repeats; of the tasks by their extension. */
+const NAMED_BY: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
+
+function declaresTasks(meta: unknown): boolean {
+  const capabilities = isMembers(meta) ? meta['io.modelcontextprotocol/clientCapabilities'] : null
+  const extensions = isMembers(capabilities) ? capabilities['extensions'] : null
+  return isMembers(extensions) && isMembers(extensions[TASKS_EXTENSION])
 }

@@ -1,32 +1,43 @@
 // The SDK's part: a new server object per request, which shapes an answer that is already there. It sees no credential and
 // decides nothing; nothing of it outlives the request (a shared server leaked answers across clients: CVE-2026-25536).
 import {
-  METHOD_NOT_FOUND,
+  mergeCapabilities,
   PerRequestHTTPServerTransport,
-  ProtocolError,
   Server,
   type CallToolResult,
   type JSONRPCMessage,
   type JSONRPCRequest,
   type jsonSchemaValidator,
-  type Tool,
+  type ServerCapabilities,
   type Transport,
 } from '@modelcontextprotocol/server'
 import { assertNever, Fault } from '@bailiwick/kernel/result'
-import { MODERN_VERSION, VERSIONS, type McpMessage } from './mcp-message.ts'
+import { serverInfo, type McpDoor } from './exchange.ts'
+import type { Extras } from './extras.ts'
+import { OWN, PUBLIC } from './library.ts'
+import { MODERN_VERSION, TASKS_EXTENSION, VERSIONS, type McpMessage, type Members } from './mcp-message.ts'
 
 /** What the SDK is to shape. */
 export type Prepared =
-  | { readonly kind: 'call'; readonly result: CallToolResult }
-  | { readonly kind: 'other'; readonly tools: readonly Tool[] }
+  /** `output` of a call that was executed; null: it was refused. */
+  | { readonly kind: 'call'; readonly tool: string; readonly result: CallToolResult; readonly output: Members | null }
+  /** `callable`: what policy says that the caller may call now. */
+  | { readonly kind: 'other'; readonly callable: readonly string[] }
 
 const INSTRUCTIONS =
   'Bailiwick operates one account of an operator. Everything is recorded. Deletes need a preview that you show to the user ' +
   'first; most changes can be undone with `undo`. Give each changing call an `idempotency_key` (UUID v4) and repeat it with ' +
-  'the same key when an answer is lost. Stop and tell the user when an answer says so.'
+  'the same key when an answer is lost. Stop and tell the user when an answer says so. What you can do here, and how to ask ' +
+  'for more: the resource bailiwick://me.'
 
-/** A list may change with scopes and tier at any moment; every call is decided anew anyway. */
-const LIST_TTL_MS = 30_000
+/** Before 2026-07-28 a list's change could only be told on a stream that a stateless server does not have. */
+export const makeCapabilities = (extras: Extras): McpDoor['capabilities'] => {
+  const merge = (own: ServerCapabilities): ServerCapabilities => mergeCapabilities(own, extras.capabilities ?? {})
+  return {
+    modern: merge({ tools: { listChanged: true }, resources: {}, prompts: {}, extensions: { [TASKS_EXTENSION]: {} } }),
+    legacy: merge({ tools: {}, resources: {}, prompts: {} }),
+  }
+}
 
 // The SDK would make a validator of its own per server, for elicitations that we never send.
 const noElicitation: jsonSchemaValidator = {
@@ -43,12 +54,13 @@ export type Shaped = { readonly status: number; readonly type: string | null; re
  * of its `createMcpHandler`, without what it would do a second time (classification, header checks) and without a stream per
  * answer: our answers are there before the SDK is asked. readMcpMessage and readJson are the checks that it demands instead.
  */
-export async function shapeWithSdk(message: McpMessage, prepared: Prepared, version: string): Promise<Shaped> {
-  const server = makeServer(prepared, version)
+export async function shapeWithSdk(door: McpDoor, message: McpMessage, prepared: Prepared): Promise<Shaped> {
+  const server = makeServer(door, message, prepared)
+  // Who shapes answers of its own needs what came with the call (inputResponses, a progress token); the product needs nothing.
+  const isWhole = prepared.kind === 'call' && prepared.output !== null && door.extras.shapeCall !== undefined
+  const body = (isWhole ? { ...(message.body as object), params: message.params } : message.body) as JSONRPCRequest
   try {
-    return message.era === 'modern'
-      ? await exchangeModern(server, message.body as JSONRPCRequest)
-      : await exchangeLegacy(server, message)
+    return message.era === 'modern' ? await exchangeModern(server, body) : await exchangeLegacy(server, body)
   } finally {
     await server.close()
   }
@@ -64,52 +76,77 @@ async function exchangeModern(server: Server, body: JSONRPCRequest): Promise<Sha
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
 }
 
-/** 2025-11-25 and before, without a session: one message in, at most one out. */
-async function exchangeLegacy(server: Server, { id, body }: McpMessage): Promise<Shaped> {
-  const answered = Promise.withResolvers<JSONRPCMessage>()
+/** 2025-11-25 and before, without a session: one message in; its answer out, after what was notified before it. */
+async function exchangeLegacy(server: Server, body: JSONRPCRequest): Promise<Shaped> {
+  const sent: JSONRPCMessage[] = []
+  const answered = Promise.withResolvers<void>()
   const transport: Transport = {
     start: async () => undefined,
-    send: async (message) => answered.resolve(message),
+    async send(message) {
+      const isAnswer = !('method' in message)
+      if (!isAnswer && 'id' in message) throw new Fault('INTERNAL', 'a client cannot be asked without a session')
+      sent.push(message)
+      if (isAnswer) answered.resolve()
+    },
     close: async () => transport.onclose?.(),
   }
   await server.connect(transport)
-  transport.onmessage?.(body as JSONRPCRequest)
-  if (id === null) return { status: 202, type: null, text: '' }
-  return { status: 200, type: 'application/json', text: JSON.stringify(await answered.promise) }
+  transport.onmessage?.(body)
+  if (!('id' in body)) return { status: 202, type: null, text: '' }
+  await answered.promise
+  if (sent.length === 1) return { status: 200, type: 'application/json', text: JSON.stringify(sent[0]) }
+  const text = sent.map((message) => `event: message\ndata: ${JSON.stringify(message)}\n\n`).join('')
+  return { status: 200, type: 'text/event-stream', text }
 }
 
-function makeServer(prepared: Prepared, version: string): Server {
-  const server = new Server(
-    { name: 'bailiwick', version },
-    {
-      capabilities: { tools: {} },
-      instructions: INSTRUCTIONS,
-      supportedProtocolVersions: VERSIONS,
-      jsonSchemaValidator: noElicitation,
-      inputRequired: { legacyShim: false },
-      cacheHints: {
-        'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'private' },
-        'server/discover': { ttlMs: LIST_TTL_MS, cacheScope: 'private' },
-      },
-    },
-  )
+const CACHE_HINTS = {
+  'tools/list': OWN,
+  'server/discover': PUBLIC,
+  'resources/list': PUBLIC,
+  'resources/templates/list': PUBLIC,
+  'resources/read': OWN,
+  'prompts/list': PUBLIC,
+}
+
+function makeServer(door: McpDoor, message: McpMessage, prepared: Prepared): Server {
+  const { extras } = door
+  const server = new Server(serverInfo(door), {
+    capabilities: door.capabilities[message.era],
+    instructions: INSTRUCTIONS,
+    supportedProtocolVersions: VERSIONS,
+    jsonSchemaValidator: noElicitation,
+    inputRequired: { legacyShim: false },
+    cacheHints: CACHE_HINTS,
+  })
   switch (prepared.kind) {
-    case 'call':
-      server.setRequestHandler('tools/call', () => prepared.result)
-      return server
+    case 'call': {
+      const { tool, output, result } = prepared
+      server.setRequestHandler('tools/call', async (_request, context) =>
+        output === null
+          ? result
+          : ((await extras.shapeCall?.({ tool, params: message.params, output }, context)) ?? result),
+      )
+      break
+    }
     case 'other':
-      server.setRequestHandler('tools/list', () => ({ tools: [...prepared.tools] }))
-      // Not offered, but asked for by clients that do not look at capabilities: nothing, instead of an error.
-      server.fallbackRequestHandler = async ({ method }) => listNothing(method)
-      return server
+      setListHandlers(server, door, prepared.callable)
+      break
     default:
-      return assertNever(prepared)
+      assertNever(prepared)
   }
+  extras.configure?.(server)
+  return server
 }
 
-function listNothing(method: string): { [list: string]: [] } {
-  if (method === 'resources/list') return { resources: [] }
-  if (method === 'resources/templates/list') return { resourceTemplates: [] }
-  if (method === 'prompts/list') return { prompts: [] }
-  throw new ProtocolError(METHOD_NOT_FOUND, 'Method not found')
+function setListHandlers(server: Server, { tools, library }: McpDoor, callable: readonly string[]): void {
+  server.setRequestHandler('tools/list', () => ({
+    tools: callable.map((name) => tools.get(name)).filter((tool) => tool !== undefined),
+  }))
+  server.setRequestHandler('resources/list', () => ({ resources: [...library.resources] }))
+  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: [...library.templates] }))
+  server.setRequestHandler('resources/read', ({ params: { uri } }, context) => library.read(uri, callable, context))
+  server.setRequestHandler('prompts/list', () => ({ prompts: [...library.prompts] }))
+  server.setRequestHandler('prompts/get', ({ params }, context) =>
+    library.get(params.name, params.arguments ?? {}, context),
+  )
 }

@@ -3,7 +3,7 @@ import type http from 'node:http'
 import type { BlockList } from 'node:net'
 import type { LoadedCatalog } from '@bailiwick/contracts/catalog'
 import { err, ok, type Result } from '@bailiwick/kernel/result'
-import { headersOf, problemOf, rateHeaders, writeJson, writeProblem } from './answer.ts'
+import { headersOf, problemOf, rateHeaders, writeJson, writeProblem, type Challenge } from './answer.ts'
 import { answerCall, identify, type Doors, type Input, type Parsed } from './call.ts'
 import { chooseIdempotencyKey } from './idempotency-key.ts'
 import { readJson, type BodyLimits } from './read-body.ts'
@@ -13,7 +13,7 @@ import { unreadable, type Unreadable } from './unreadable.ts'
 export type RestDoor = {
   readonly doors: Doors
   readonly catalog: LoadedCatalog
-  readonly metadataUrl: string
+  readonly challenge: Challenge
   readonly hops: BlockList
   readonly limits: BodyLimits
 }
@@ -27,7 +27,7 @@ export async function serveRestCall(
   const sender = readSender(request, 'rest', door.hops)
   const parsed = await readCall(tool, request, door.limits)
   const answer = await answerCall(door.doors, sender, parsed, tool.slice(0, 128))
-  const headers = headersOf(answer, door.metadataUrl, sender.credential !== null)
+  const headers = headersOf(answer, door.challenge, sender.credential !== null, door.catalog.tools.get(tool)?.scopes)
   if (answer.ok) writeJson(response, 200, answer.output, headers)
   else writeProblem(response, problemOf(answer), headers)
 }
@@ -40,7 +40,7 @@ export async function serveRestList(
   const sender = readSender(request, 'rest', door.hops)
   const identified = await identify(door.doors, sender, 'tools/list')
   if (!identified.ok) {
-    const headers = headersOf(identified.error, door.metadataUrl, sender.credential !== null)
+    const headers = headersOf(identified.error, door.challenge, sender.credential !== null)
     return writeProblem(response, problemOf(identified.error), headers)
   }
   const { rate, tools } = identified.value

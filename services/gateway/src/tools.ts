@@ -6,7 +6,10 @@ import type { CatalogTool, LoadedCatalog } from '@bailiwick/contracts/catalog'
 export const describeTools = (catalog: LoadedCatalog): ReadonlyMap<string, Tool> =>
   new Map(catalog.list.map((tool) => [tool.name, describeTool(tool)]))
 
-/** Hints are computed, never declared: a tool file cannot call a delete harmless. */
+/**
+ * Hints are computed from risk and effect, never declared: a tool file cannot call a delete harmless. What keeps its pre-image and
+ * has a proven inverse is a change, no destruction.
+ */
 function describeTool(tool: CatalogTool): Tool {
   return {
     name: tool.name,
@@ -18,7 +21,8 @@ function describeTool(tool: CatalogTool): Tool {
       title: tool.title,
       readOnlyHint: tool.risk === 'read',
       destructiveHint: tool.risk === 'destructive',
-      idempotentHint: tool.risk === 'read',
+      // A preview token works once: the same delete again changes nothing more.
+      idempotentHint: tool.risk === 'read' || tool.risk === 'destructive',
       // Everything happens on the operator's own servers, except what a human later executes elsewhere.
       openWorldHint: tool.effect === 'proposed',
     },

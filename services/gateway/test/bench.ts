@@ -20,6 +20,7 @@ async function runGateway({ policyUrl, stewardUrl, policyKey, stewardKey }: Wher
   const app = createApp({
     doors: {
       policy: connect(policyDoor, policyUrl, policyKey),
+      watcher: connect(policyDoor, policyUrl, policyKey),
       steward: connect(stewardDoor, stewardUrl, stewardKey),
       logger: silentLogger,
     },

@@ -1,4 +1,5 @@
-// The real nginx with the real template and a certificate of the test's own, as a numeric user, before a gateway that records.
+// The real nginx with the real template and a certificate of the test's own, as a numeric user, before a gateway and a Keycloak
+// that record.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -9,14 +10,15 @@ import tls from 'node:tls'
 import { runToEnd } from '@bailiwick/kernel/postgres-cluster'
 import { TOKEN } from './gateway.ts'
 
-type Seen = { method: string; url: string; headers: http.IncomingHttpHeaders; body: string }
+type Backend = 'gateway' | 'keycloak'
+type Seen = { backend: Backend; method: string; url: string; headers: http.IncomingHttpHeaders; body: string }
 
 const folder = mkdtempSync(`${tmpdir()}/bailiwick-edge-`)
 const user = process.getuid!() === 0 ? 61_901 : null
 const seen: Seen[] = []
-let upstream: http.Server
+let upstreams: http.Server[]
 let nginx: ChildProcess
-let ports: { https: number; http: number; gateway: number }
+let ports: { https: number; http: number; gateway: number; keycloak: number }
 let ca: string
 let answer: (response: http.ServerResponse) => void
 
@@ -38,6 +40,7 @@ async function startNginx(state: string, edit: (text: string) => string = (text)
     HTTPS_PORT: ports.https,
     HTTP_PORT: ports.http,
     GATEWAY: `127.0.0.1:${ports.gateway}`,
+    KEYCLOAK: `127.0.0.1:${ports.keycloak}`,
     PUBLIC_URL: `https://localhost:${ports.https}`,
   }
   writeFileSync(
@@ -86,6 +89,20 @@ async function stop(child: ChildProcess): Promise<void> {
   await gone
 }
 
+async function record(backend: Backend): Promise<http.Server> {
+  const server = http.createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      seen.push({ backend, method: request.method!, url: request.url!, headers: request.headers, body })
+      answer(response)
+    })
+  })
+  server.keepAliveTimeout = 75_000
+  await new Promise<void>((resolve) => server.listen(ports[backend], '127.0.0.1', resolve))
+  return server
+}
+
 beforeAll(async () => {
   mkdirSync(`${folder}/tls`)
   const self = [
@@ -111,17 +128,8 @@ beforeAll(async () => {
   ]
   await runToEnd('openssl', [...self, ...files], { PATH: process.env['PATH'] })
   ca = readFileSync(`${folder}/tls/server.pem`, 'utf8')
-  upstream = http.createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    request.on('end', () => {
-      seen.push({ method: request.method!, url: request.url!, headers: request.headers, body })
-      answer(response)
-    })
-  })
-  upstream.keepAliveTimeout = 75_000
-  ports = { https: await freePort(), http: await freePort(), gateway: await freePort() }
-  await new Promise<void>((resolve) => upstream.listen(ports.gateway, '127.0.0.1', resolve))
+  ports = { https: await freePort(), http: await freePort(), gateway: await freePort(), keycloak: await freePort() }
+  upstreams = await Promise.all((['gateway', 'keycloak'] as const).map(record))
   nginx = await startNginx(`${folder}/state`)
 })
 beforeEach(() => {
@@ -130,8 +138,10 @@ beforeEach(() => {
 })
 afterAll(async () => {
   await stop(nginx)
-  upstream.close()
-  upstream.closeAllConnections()
+  for (const upstream of upstreams) {
+    upstream.close()
+    upstream.closeAllConnections()
+  }
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -244,9 +254,53 @@ test.each([
   '/.well-known/mcp.json',
   '/.well-known/oauth-protected-resource',
   '/.well-known/oauth-protected-resource/mcp',
-])('%s passes, byte for byte', async (path) => {
+  '/.well-known/ai-catalog.json',
+  '/.well-known/security.txt',
+  '/mcp/server-card',
+])('%s passes to the gateway, byte for byte', async (path) => {
   expect((await send(path)).status).toBe(200)
-  expect(seen.map(({ url }) => url)).toEqual([path])
+  expect(seen).toMatchObject([{ backend: 'gateway', url: path }])
+})
+
+const REALM = '/realms/bailiwick'
+const OIDC = `${REALM}/protocol/openid-connect`
+/** A registration is counted strictly, so each of the paths below comes from an address of its own. */
+let visitor = 20
+const REGISTRATION = `${REALM}/clients-registrations/openid-connect`
+test.each([
+  '/.well-known/oauth-authorization-server/realms/bailiwick',
+  `${REALM}/.well-known/openid-configuration`,
+  `${OIDC}/auth?client_id=a&scope=dns%3Aread%20dns%3Awrite&redirect_uri=https%3A%2F%2Fa.example%2Fcb`,
+  `${OIDC}/token`,
+  `${OIDC}/revoke`,
+  `${OIDC}/certs`,
+  `${OIDC}/logout`,
+  `${OIDC}/logout/logout-confirm?session_code=a`,
+  `${OIDC}/userinfo`,
+  `${OIDC}/3p-cookies/step1.html`,
+  `${OIDC}/login-status-iframe.html`,
+  `${OIDC}/login-status-iframe.html/init?client_id=account-console&origin=https%3A%2F%2Flocalhost`,
+  `${REALM}/login-actions/authenticate?session_code=a&execution=b`,
+  `${REALM}/login-actions/required-action?execution=CONFIGURE_TOTP`,
+  REGISTRATION,
+  `${REGISTRATION}/0aa3b3e8-6a28-4a4c-8c0f-0a0b34a5c2de`,
+  `${REALM}/account`,
+  `${REALM}/account/`,
+  `${REALM}/account/?userProfileMetadata=true`,
+  `${REALM}/account/account-security/signing-in`,
+  `${REALM}/account/sessions/devices`,
+  `${REALM}/account/applications/0aa3b3e8-6a28-4a4c-8c0f-0a0b34a5c2de/consent`,
+  `${REALM}/account/applications/https%3A%2F%2Fagent.example%3A8443%2Fclient.json/consent`,
+  '/resources/aq6el/login/bailiwick/css/bailiwick.css',
+  '/resources/aq6el/common/keycloak/vendor/@patternfly/react-core/a.min.js?v=1',
+])('%s passes to Keycloak, byte for byte', async (path) => {
+  expect((await send(path, { localAddress: `127.0.0.${(visitor += 1)}` })).status).toBe(200)
+  expect(seen).toMatchObject([{ backend: 'keycloak', url: path }])
+})
+
+test('OpenID’s document is found where RFC 8414 would have it, too', async () => {
+  expect((await send('/.well-known/openid-configuration/realms/bailiwick')).status).toBe(200)
+  expect(seen).toMatchObject([{ backend: 'keycloak', url: `${REALM}/.well-known/openid-configuration` }])
 })
 
 test.each([
@@ -270,9 +324,83 @@ test.each([
   '/api/v1/tools/whoami/',
   '/api/v1/tools/%77hoami',
   '/.well-known/../health',
-  '/.well-known/security.txt',
+  '/.well-known/mcp',
+  '/mcp/server-card/',
   '/.git/config',
   '/nginx.conf',
+  '/-/identity',
+  '/admin',
+  '/admin/',
+  '/admin/master/console/',
+  '/admin/realms/bailiwick/users',
+  '/realms',
+  '/realms/',
+  '/realms/master',
+  '/realms/master/protocol/openid-connect/token',
+  '/realms/master/account',
+  '/realms/bailiwick',
+  '/realms/bailiwick/',
+  '/realms/Bailiwick/account',
+  '/realms/bailiwick2/account',
+  '/metrics',
+  '/health/ready',
+  '/q/health',
+  '/welcome',
+  '/js/keycloak.js',
+  `${REALM}/../master`,
+  `${REALM}/../master/protocol/openid-connect/token`,
+  `${REALM}/account/../../master`,
+  `${REALM}/account/../../../admin`,
+  `${REALM}/account/..`,
+  `${REALM}/account/..;/x`,
+  `${REALM}/account/.%2e/x`,
+  `${REALM}/account/%2e%2e/%2e%2e/master`,
+  `${REALM}/account/%252e%252e/x`,
+  `${REALM}/account/..%2f..%2fmaster`,
+  `${REALM}/account/a%2fb`,
+  `${REALM}/account//x`,
+  `${REALM}/account/x;y=z`,
+  `${REALM}/account\\..\\master`,
+  `${REALM}/accounts`,
+  `${REALM}/account/applications/https%3A%2F%2Fa.example%2F..%2F..%2F..%2F..%2Fmaster/consent`,
+  `${REALM}/account/applications/https%3A%2F%2Fa.example%2F%2e%2e%2Fx/consent`,
+  `${REALM}/account/applications/https%3A%2F%2Fa.example/../consent`,
+  `/${REALM}/account`,
+  `${REALM}//account`,
+  `${REALM}/./account`,
+  `/realms/%62ailiwick/account`,
+  `/realms/bailiwick;x=1/account`,
+  '/realms/master/../bailiwick/account',
+  `${OIDC}`,
+  `${OIDC}/token/`,
+  `${OIDC}/token;x`,
+  `${OIDC}/token/introspect`,
+  `${OIDC}/token%00`,
+  `${OIDC}/../../../master/protocol/openid-connect/token`,
+  `${OIDC}/registrations`,
+  `${OIDC}/ext/par/request`,
+  `${OIDC}/auth/device`,
+  `${REALM}/protocol/saml`,
+  `${REALM}/broker/x/login`,
+  `${REALM}/login-actions/reset-credentials`,
+  `${REALM}/login-actions/registration`,
+  `${REALM}/login-actions/authenticate/x`,
+  `${REALM}/clients-registrations/default`,
+  `${REALM}/clients-registrations/install/x`,
+  `${REGISTRATION}/`,
+  `${REGISTRATION}/a/b`,
+  `${REGISTRATION}/../default`,
+  '/resources',
+  '/resources/',
+  '/resources/../admin',
+  '/resources/x/%2e%2e/%2e%2e/admin',
+  '/resources/x/..%5cadmin',
+  '/resources//x',
+  '/resources/.x',
+  '/.well-known/openid-configuration',
+  '/.well-known/openid-configuration/realms/master',
+  '/.well-known/oauth-authorization-server/realms/bailiwick/../master',
+  '/.well-known/oauth-authorization-server',
 ])('%s does not pass and is a problem', async (path) => {
   const reply = await sendRaw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
   expect(reply).toMatch(/^HTTP\/1.1 40[04] /)
@@ -321,9 +449,9 @@ test('an oversize body is 413, oversize headers are 400, an overlong address 414
   const large = await send('/mcp', { method: 'POST', body: 'x'.repeat(1024 * 1024 + 1) })
   expect([large.status, large.headers['content-type']]).toEqual([413, 'application/problem+json'])
   expect(JSON.parse(large.body)).toMatchObject({ code: 'PARSE_ERROR', status: 413 })
-  const headers = await send('/mcp', { headers: { x: 'y'.repeat(9000) } })
+  const headers = await send('/mcp', { headers: { x: 'y'.repeat(17_000) } })
   expect([headers.status, JSON.parse(headers.body).code]).toEqual([400, 'PARSE_ERROR'])
-  const address = await send(`/mcp?${'x'.repeat(9000)}`)
+  const address = await send(`/mcp?${'x'.repeat(17_000)}`)
   expect([address.status, JSON.parse(address.body).code]).toEqual([414, 'PARSE_ERROR'])
   expect(seen).toHaveLength(0)
   expect((await send('/mcp', { method: 'POST', body: 'x'.repeat(1024 * 1024) })).status).toBe(200)
@@ -381,6 +509,118 @@ test('a gateway that hangs up is 503 with Retry-After, and the call was sent onc
   expect(seen).toHaveLength(1)
 })
 
+test('Keycloak hears what it needs from a browser and an agent, and from the edge who they are', async () => {
+  const cookie = `KC_RESTART=${'r'.repeat(9_000)}; AUTH_SESSION_ID=a`
+  const browser = {
+    authorization: 'Basic YTpi',
+    'content-type': 'application/x-www-form-urlencoded',
+    accept: 'text/html',
+    'accept-language': 'en',
+    cookie,
+    origin: 'https://localhost',
+    'user-agent': 'browser/1',
+    'if-none-match': '"a"',
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization',
+  }
+  await send(`${REALM}/login-actions/authenticate`, {
+    method: 'POST',
+    body: 'a=1',
+    localAddress: '127.0.0.9',
+    servername: 'localhost',
+    headers: {
+      ...browser,
+      host: 'evil.example',
+      referer: 'https://localhost/?code=c',
+      dpop: 'x',
+      'x-bailiwick-caller': 'gateway',
+      'x-forwarded-for': '6.6.6.6',
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-port': '1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-prefix': '/x',
+      forwarded: 'for=6.6.6.6',
+      'x-http-method-override': 'DELETE',
+    },
+  })
+  expect(seen[0]!.headers).toEqual({
+    ...browser,
+    'content-length': '3',
+    host: `localhost:${ports.https}`,
+    'x-forwarded-for': '127.0.0.9',
+    'x-forwarded-host': `localhost:${ports.https}`,
+    'x-forwarded-port': String(ports.https),
+    'x-forwarded-proto': 'https',
+  })
+})
+
+test('Keycloak’s answers keep their cookies, their caching and their redirects; HSTS is the edge’s', async () => {
+  const own = {
+    'cache-control': 'max-age=2592000',
+    etag: '"a"',
+    'set-cookie': [`A=${'a'.repeat(12_000)}; Secure`, 'B=b'],
+    location: 'https://localhost/x',
+  }
+  answer = (response) => response.writeHead(302, { ...own, 'strict-transport-security': 'max-age=0' }).end()
+  expect((await send('/resources/aq6el/login/a.css')).headers).toMatchObject({
+    ...own,
+    'strict-transport-security': HSTS,
+  })
+})
+
+/** How many of `count` requests, sent at once from one address, were let through. */
+async function letThrough(count: number, address: string, path: string, method: string): Promise<number> {
+  const replies = await Promise.all(
+    Array.from({ length: count }, () => send(path, { method, localAddress: address, body: '' })),
+  )
+  for (const { status, headers, body } of replies.filter((each) => each.status !== 200)) {
+    expect([status, headers['retry-after'], headers['strict-transport-security']]).toEqual([429, '1', HSTS])
+    expect(JSON.parse(body)).toMatchObject({ code: 'RATE_LIMITED' })
+  }
+  expect(seen.length).toBe(replies.filter(({ status }) => status === 200).length)
+  seen.length = 0
+  return replies.filter(({ status }) => status === 200).length
+}
+
+test('of a flood of registrations from one address ten and one pass, also from this machine; others are not held up', async () => {
+  expect(await letThrough(40, '127.0.0.1', REGISTRATION, 'POST')).toBe(11)
+  // Reading one's registration back is counted with making one.
+  expect(await letThrough(5, '127.0.0.1', `${REGISTRATION}/a`, 'GET')).toBe(0)
+  expect(await letThrough(5, '127.0.0.3', REGISTRATION, 'POST')).toBe(5)
+  expect(await letThrough(30, '127.0.0.1', `${REALM}/.well-known/openid-configuration`, 'GET')).toBe(30)
+})
+
+test('tokens and sign-in have limits of their own', async () => {
+  const tokens = await letThrough(60, '127.0.0.4', `${OIDC}/token`, 'POST')
+  // 20 and one at once, and five for each second that it took.
+  expect(tokens).toBeGreaterThanOrEqual(21)
+  expect(tokens).toBeLessThan(45)
+  const guesses = await letThrough(60, '127.0.0.4', `${REALM}/login-actions/authenticate`, 'POST')
+  expect(guesses).toBeGreaterThanOrEqual(21)
+  expect(guesses).toBeLessThan(30)
+  // Looking at a page is no guess.
+  expect(await letThrough(40, '127.0.0.4', `${REALM}/login-actions/authenticate`, 'GET')).toBe(40)
+})
+
+test('what is sent to Keycloak has at most 64 KB', async () => {
+  const send65 = { method: 'POST', body: 'x'.repeat(65 * 1024), localAddress: '127.0.0.5' }
+  expect((await send(REGISTRATION, send65)).status).toBe(413)
+  expect(seen).toHaveLength(0)
+  expect((await send(REGISTRATION, { ...send65, body: 'x'.repeat(64 * 1024) })).status).toBe(200)
+})
+
+test('a Keycloak that hangs up is 503 IDENTITY_UNAVAILABLE, and it was asked once', async () => {
+  answer = (response) => response.destroy()
+  const reply = await send(`${OIDC}/token`, { method: 'POST', body: 'a=1', localAddress: '127.0.0.6' })
+  expect([reply.status, reply.headers['retry-after'], reply.headers['strict-transport-security']]).toEqual([
+    503,
+    '5',
+    HSTS,
+  ])
+  expect(JSON.parse(reply.body)).toMatchObject({ code: 'IDENTITY_UNAVAILABLE', status: 503 })
+  expect(seen).toHaveLength(1)
+})
+
 test('the access log keeps no query string, no token and no body', async () => {
   await send(`/mcp?access_token=${TOKEN}`, {
     method: 'POST',
@@ -388,6 +628,10 @@ test('the access log keeps no query string, no token and no body', async () => {
     headers: { authorization: `Bearer ${TOKEN}` },
   })
   await send('/nothing?token=abc', { method: 'POST' })
+  await send(`${OIDC}/auth?state=a-secret-state&code_challenge=a-secret-challenge`)
+  await send(`${REGISTRATION}/a-secret-id`, { localAddress: '127.0.0.7' })
+  await send(`${REALM}/account/applications/a-secret-client/consent`)
+  await send('/resources/a-secret-file')
   await send(`/api/v1/tools/${TOKEN}`, { method: 'POST' })
   await send('/mcp', { method: 'POST', headers: { 'user-agent': `agent ${TOKEN}` } })
   // A line is written after its answer: stopped, the log is whole.
@@ -397,13 +641,17 @@ test('the access log keeps no query string, no token and no body', async () => {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as object)
-  expect(lines.slice(-4)).toMatchObject([
+  expect(lines.slice(-8)).toMatchObject([
     { method: 'POST', path: '/mcp', status: 200 },
     { method: 'POST', path: 'other', status: 404 },
+    { method: 'GET', path: `${OIDC}/auth`, status: 200 },
+    { method: 'GET', path: REGISTRATION, status: 200 },
+    { method: 'GET', path: `${REALM}/account`, status: 200 },
+    { method: 'GET', path: '/resources', status: 200 },
     { method: 'POST', path: 'other', status: 404 },
     { method: 'POST', path: '/mcp', agent: 'hidden', status: 200 },
   ])
-  expect(log).not.toMatch(/mpt_|Bearer|access_token|token=|a-secret-body/)
+  expect(log).not.toMatch(/mpt_|Bearer|access_token|token=|a-secret|state=/)
   nginx = await startNginx(`${folder}/again`)
 })
 

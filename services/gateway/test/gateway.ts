@@ -46,7 +46,7 @@ export const catalog: LoadedCatalog = indexCatalog({
     tool('whoami', { domain: 'profile', scopes: ['profile:read'] }),
     tool('list_databases'),
     tool('create_database', { scopes: ['databases:write'], risk: 'write', effect: 'exact', secret: true }),
-    tool('delete_database', { scopes: ['databases:delete'], risk: 'destructive', effect: 'recoverable' }),
+    tool('delete_database', { scopes: ['databases:delete'], risk: 'destructive', effect: 'recoverable', long: true }),
   ],
 })
 
@@ -54,7 +54,13 @@ export type Gateway = {
   readonly url: string
   readonly fakes: FakeDoors
   readonly logged: { event: string; fields: unknown }[]
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
+  post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>
+  /** A message of 2026-07-28, with the headers that belong to it. */
+  send(
+    method: string,
+    params?: object,
+    options?: { id?: string | number; token?: string; tasks?: boolean; signal?: AbortSignal },
+  ): Promise<Response>
   close(): Promise<void>
 }
 
@@ -70,6 +76,12 @@ export async function startGateway(options: Partial<GatewayOptions> = {}): Promi
   const log = (event: string, fields?: unknown): void => void logged.push({ event, fields })
   const logger: Logger = { info: log, warn: log, error: log }
   const policy = connectDoor({ door: policyDoor, url: fakes.policyUrl, caller: 'gateway', key: fakes.gatewayPolicyKey })
+  const watcher = connectDoor({
+    door: policyDoor,
+    url: fakes.policyUrl,
+    caller: 'gateway',
+    key: fakes.gatewayPolicyKey,
+  })
   const steward = connectDoor({
     door: stewardDoor,
     url: fakes.stewardUrl,
@@ -77,7 +89,7 @@ export async function startGateway(options: Partial<GatewayOptions> = {}): Promi
     key: fakes.gatewayStewardKey,
   })
   const app = createApp({
-    doors: { policy, steward, logger },
+    doors: { policy, watcher, steward, logger },
     catalog,
     publicUrl: new URL(PUBLIC_URL),
     localNames: ['localhost', '127.0.0.1'],
@@ -88,19 +100,34 @@ export async function startGateway(options: Partial<GatewayOptions> = {}): Promi
   })
   const server = await listen(app, { host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${server.port}`
+  const post: Gateway['post'] = (path, body, headers = {}, signal) =>
+    fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
+      body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+      ...(signal ? { signal } : {}),
+    })
   return {
     url,
     fakes,
     logged,
-    post: (path, body, headers = {}) =>
-      fetch(`${url}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
-        body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
-      }),
+    post,
+    send(method, params = {}, { id = 1, token = TOKEN, tasks = false, signal } = {}) {
+      const named = params as { name?: string; uri?: string; taskId?: string }
+      const name = named.name ?? named.uri ?? named.taskId
+      const headers = {
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': method,
+        authorization: `Bearer ${token}`,
+        ...(name === undefined ? {} : { 'mcp-name': name }),
+      }
+      const body = { jsonrpc: '2.0', id, method, params: { ...params, _meta: modernMeta(tasks) } }
+      return post('/mcp', body, headers, signal)
+    },
     close: async () => {
       await server.close()
       policy.close()
+      watcher.close()
       steward.close()
       await fakes.close()
     },
@@ -129,6 +156,12 @@ export const rpcCall = (name: string, input: unknown, id: string | number = 1): 
   params: { name, arguments: input },
 })
 
+const modernMeta = (tasks = false): Record<string, unknown> => ({
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+  'io.modelcontextprotocol/clientCapabilities': tasks ? { extensions: { 'io.modelcontextprotocol/tasks': {} } } : {},
+})
+
 /** A 2026-07-28 call with the headers that belong to it. */
 export const modernCall = (name: string, input: unknown, id: string | number = 1) => ({
   body: {
@@ -138,11 +171,7 @@ export const modernCall = (name: string, input: unknown, id: string | number = 1
     params: {
       name,
       arguments: input,
-      _meta: {
-        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-        'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
-        'io.modelcontextprotocol/clientCapabilities': {},
-      } as Record<string, unknown>,
+      _meta: modernMeta(),
     },
   },
   headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name } as Record<

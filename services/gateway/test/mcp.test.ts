@@ -80,22 +80,6 @@ test.each(['2025-11-25', '2025-06-18', '2025-03-26'])('revision %s is served', a
   expect(answer.result).toMatchObject({ structuredContent: { echo: {} } })
 })
 
-test.each([
-  ['resources/list', { resources: [] }],
-  ['resources/templates/list', { resourceTemplates: [] }],
-  ['prompts/list', { prompts: [] }],
-])('%s is empty in both eras', async (method, empty) => {
-  const { body, headers } = modernCall('x', {})
-  const legacy = await gateway.post('/mcp', { jsonrpc: '2.0', id: 1, method })
-  expect((await readRpc(legacy)).result).toMatchObject(empty)
-  const modern = await gateway.post(
-    '/mcp',
-    { ...body, method, params: { _meta: body.params._meta } },
-    { 'mcp-protocol-version': headers['mcp-protocol-version']!, 'mcp-method': method },
-  )
-  expect((await readRpc(modern)).result).toMatchObject(empty)
-})
-
 test('a list of tools says for how long and for whom it may be kept (2026-07-28)', async () => {
   const { body, headers } = modernCall('x', {})
   const list = { ...body, method: 'tools/list', params: { _meta: body.params._meta } }
@@ -135,15 +119,24 @@ test('every other method asks policy who is calling, and its no is an HTTP answe
   expect(notified.status).toBe(403)
 })
 
-test('a notification is accepted, an unknown method is not found, a stream that would outlive its token is not opened', async () => {
+test('a notification is accepted, an unknown method is not found, there is no session to end', async () => {
   expect((await gateway.post('/mcp', { jsonrpc: '2.0', method: 'notifications/initialized' })).status).toBe(202)
   expect(
     (await readRpc(await gateway.post('/mcp', { jsonrpc: '2.0', id: 1, method: 'nonsense' }))).error,
   ).toMatchObject({ code: -32_601 })
-  const { body, headers } = modernCall('x', {})
-  const listen = { ...body, method: 'subscriptions/listen', params: { _meta: body.params._meta, notifications: {} } }
-  const response = await gateway.post('/mcp', listen, { ...headers, 'mcp-method': 'subscriptions/listen' })
-  expect((await readRpc(response)).error).toMatchObject({ code: -32_601 })
+  for (const method of [
+    'nonsense',
+    'ping',
+    'initialize',
+    'logging/setLevel',
+    'resources/subscribe',
+    'completion/complete',
+  ]) {
+    const response = await gateway.send(method)
+    expect([method, response.status]).toEqual([method, 404])
+    expect(await readRpc(response)).toMatchObject({ id: 1, error: { code: -32_601 } })
+  }
+  expect((await readRpc(await gateway.post('/mcp', { jsonrpc: '2.0', id: 1, method: 'ping' }))).result).toEqual({})
   for (const method of ['GET', 'DELETE']) {
     const answer = await fetch(`${gateway.url}/mcp`, { method })
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST'])
@@ -152,7 +145,8 @@ test('a notification is accepted, an unknown method is not found, a stream that 
 
 test('no token and a bad token are 401, naming where to learn more; only a bad one is called invalid', async () => {
   refuseWith(deny('UNAUTHENTICATED'))
-  const metadata = `resource_metadata="${PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"`
+  const hint = `scope="databases:read databases:write profile:read"`
+  const metadata = `${hint}, resource_metadata="${PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"`
   const bad = await gateway.post('/mcp', rpcCall('whoami', {}, 'x'))
   expect(bad.status).toBe(401)
   expect(bad.headers.get('www-authenticate')).toBe(`Bearer error="invalid_token", ${metadata}`)
@@ -163,6 +157,10 @@ test('no token and a bad token are 401, naming where to learn more; only a bad o
   const none = await gateway.post('/mcp', rpcCall('whoami', {}), { authorization: 'Basic bXB0Og==' })
   expect(none.headers.get('www-authenticate')).toBe(`Bearer ${metadata}`)
   expect(gateway.fakes.decided.at(-1)!.credential).toBeNull()
+  const deleting = await gateway.post('/mcp', rpcCall('delete_database', {}))
+  expect(deleting.headers.get('www-authenticate')).toContain(
+    'scope="databases:read databases:write profile:read databases:delete"',
+  )
 })
 
 test('a missing scope is 403 with every scope of the operation in one challenge, for a hidden tool too', async () => {

@@ -1,7 +1,7 @@
 import { CODES, type Code } from '@bailiwick/contracts/codes'
 import { deny } from '@bailiwick/contracts/problem'
 import { FAKE_RATE } from '@bailiwick/testing/fake-doors'
-import { catalog, PUBLIC_URL, startGateway, TOKEN, type Gateway } from './gateway.ts'
+import { startGateway, TOKEN, type Gateway } from './gateway.ts'
 
 let gateway: Gateway
 beforeEach(async () => {
@@ -78,20 +78,4 @@ test('an unknown path is a 404 problem, a wrong method 405', async () => {
   }
   expect((await fetch(`${gateway.url}/api/v1/tools/whoami`)).status).toBe(405)
   expect((await fetch(`${gateway.url}/api/v1/tools`, { method: 'DELETE' })).status).toBe(405)
-})
-
-test('the public documents need no token and ask nobody', async () => {
-  const get = async (path: string) => (await fetch(`${gateway.url}${path}`)).json()
-  const metadata = await get('/.well-known/oauth-protected-resource')
-  expect(metadata).toMatchObject({ resource: `${PUBLIC_URL}/mcp`, bearer_methods_supported: ['header'] })
-  expect((metadata as { scopes_supported: string[] }).scopes_supported).toHaveLength(33)
-  expect(await get('/.well-known/oauth-protected-resource/mcp')).toEqual(metadata)
-  expect(await get('/.well-known/mcp.json')).toMatchObject({
-    endpoint: `${PUBLIC_URL}/mcp`,
-    version: '1.2.3',
-    catalog_hash: catalog.hash,
-    tools: catalog.list.map(({ name, scopes, risk }) => ({ name, scopes, risk })),
-  })
-  expect(await get('/health')).toEqual({ ok: true, service: 'gateway' })
-  expect(gateway.fakes.decided.length + gateway.fakes.identified.length).toBe(0)
 })

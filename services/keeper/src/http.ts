@@ -79,6 +79,12 @@ export function createHandlers(hands: Hands, operations: Operations, zones: Zone
     dump_zone: (input) => answer(() => zones.dump_zone(input)),
     quarantine_zone: (input) => answer(() => zones.quarantine_zone(input)),
     restore_zone: (input) => answer(() => zones.restore_zone(input)),
+    sign_zone: (input) => answer(() => zones.sign_zone(input)),
+    unsign_zone: (input) => answer(() => zones.unsign_zone(input)),
+    read_signing: (input) => answer(() => zones.read_signing(input)),
+    read_parent_ds: (input) => answer(() => zones.read_parent_ds(input)),
+    look_outside: (input) => answer(() => zones.look_outside(input)),
+    read_registration: (input) => answer(() => zones.read_registration(input)),
     resolve_txt: (input) => answer(() => zones.resolve_txt(input)),
 
     probe: ({ account_id, operation_id }) =>

@@ -15,7 +15,7 @@ afterAll(async () => {
   await keeper.close()
   await bench.close()
 })
-const reaper = { caller: 'reaper' }
+const reaper = { caller: 'reaper', signal: new AbortController().signal }
 const list = async () => (await keeper.purge().list_quarantined({}, reaper)).items
 const columns = [{ name: 'id', type: 'integer' as const, nullable: false, unique: false }]
 

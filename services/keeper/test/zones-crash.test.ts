@@ -30,6 +30,23 @@ const published = async (zones: Zones, domain: Domain): Promise<void> => {
   await filled(zones, domain)
   await zones.publish_zone(op(domain))
 }
+const signed = async (zones: Zones, domain: Domain): Promise<void> => {
+  await published(zones, domain)
+  await zones.sign_zone({ ...op(domain), dnskey: null })
+}
+/** Of the domain's every copy, all about its keys, the private halves too. */
+const keysOf = async (domain: Domain): Promise<string[]> => {
+  const [apex] = await copies(domain)
+  if (apex === undefined) return []
+  const keys = (await world.powerDns.call('GET', `/zones/${apex}/cryptokeys`)) as { id: number }[]
+  const full = await Promise.all(
+    keys.map(({ id }) => world.powerDns.call('GET', `/zones/${apex}/cryptokeys/${id}`) as Promise<Key>),
+  )
+  return full.map(({ privatekey, dnskey, active, published }) =>
+    [privatekey.trim(), dnskey, active, published].join(' '),
+  )
+}
+type Key = { privatekey: string; dnskey: string; active: boolean; published: boolean }
 const verbs: Record<
   string,
   {
@@ -38,6 +55,8 @@ const verbs: Record<
     /** What may be found right after the crash, and what must be after the retry. */
     between: string[]
     after: string
+    /** How many keys in all, how many of them in use; and whether they are the same ones as before. */
+    keys?: { all: number; inUse: number; same: boolean }
   }
 > = {
   create_zone: {
@@ -79,6 +98,37 @@ const verbs: Record<
     between: ['quarantined', 'published'],
     after: 'published',
   },
+  sign_zone: {
+    before: published,
+    act: (zones, input) => zones.sign_zone({ ...input, dnskey: null }),
+    between: ['published'],
+    after: 'published',
+    keys: { all: 1, inUse: 1, same: false },
+  },
+  unsign_zone: {
+    before: signed,
+    act: (zones, input) => zones.unsign_zone(input),
+    between: ['published'],
+    after: 'published',
+    keys: { all: 1, inUse: 0, same: false },
+  },
+  'unpublish_zone of a signed zone': {
+    before: signed,
+    act: (zones, input) => zones.unpublish_zone(input),
+    between: ['staged', 'published'],
+    after: 'staged',
+    keys: { all: 1, inUse: 1, same: true },
+  },
+  'quarantine_zone and restore_zone of a signed zone': {
+    before: signed,
+    act: async (zones, input) => {
+      await zones.quarantine_zone(input)
+      return zones.restore_zone(input)
+    },
+    between: ['published', 'quarantined'],
+    after: 'published',
+    keys: { all: 1, inUse: 1, same: true },
+  },
 }
 
 describe.each(Object.entries(verbs))('%s', (_, verb) => {
@@ -99,6 +149,7 @@ describe.each(Object.entries(verbs))('%s', (_, verb) => {
         const first = world.open({}, stateDir)
         await verb.before(first.zones, domain)
         const whole = (await state(first.zones, domain)).record_sets
+        const keysBefore = verb.keys ? await keysOf(domain) : []
         const input = op(domain)
         world.proxy.plan(mode, request)
         const outcome = await verb.act(first.zones, input).then(
@@ -122,6 +173,12 @@ describe.each(Object.entries(verbs))('%s', (_, verb) => {
         await verb.act(second.zones, input)
         expect(await state(second.zones, domain)).toMatchObject({ state: verb.after, record_sets: expected })
         expect(await copies(domain)).toHaveLength(verb.after === 'quarantined' ? 0 : 1)
+        if (verb.keys) {
+          const keys = await keysOf(domain)
+          expect(keys).toHaveLength(verb.keys.all)
+          expect(keys.filter((key) => key.endsWith('true true'))).toHaveLength(verb.keys.inUse)
+          if (verb.keys.same) expect(keys).toEqual(keysBefore)
+        }
         await first.operations.close()
         await second.operations.close()
       }

@@ -5,7 +5,7 @@ import type { Call } from './call.ts'
 import type { Verdict } from './checks/facts.ts'
 import type { Enabled } from './checks/switches.ts'
 import { checkWindow, type Admitted, type Counted } from './checks/window.ts'
-import type { Identified } from './credential.ts'
+import { missing, type Identified } from './credential.ts'
 import type { Deps } from './deps.ts'
 import { pauseForHammering } from './pause.ts'
 import { LIMITS, type LimitClass } from './rules.ts'
@@ -29,9 +29,10 @@ export async function arrive(
   const hit = await countHit(deps, identified, limitClass)
   if (!hit) return err(deny('LIMITS_UNAVAILABLE', { retry_after_s: 2 }))
   await deps.status.catchUp(hit.epoch)
-  const current = await deps.status.find({ hmac: identified.hmac })
-  if (!current) return err(deny('UNAUTHENTICATED', { why: 'gone' }))
-  deps.lastUse.note(current.account.id, current.token.id, deps.clock.now())
+  const current = await deps.status.find(identified.key)
+  if (!current) return err(missing(identified.key))
+  await deps.apps.open(current, deps.clock.now())
+  deps.lastUse.note(current.account.id, current.token, deps.clock.now())
   call.current = current
   call.rate = hit.window.rate
   return ok({ ...current, window: hit.window } as Arrived)

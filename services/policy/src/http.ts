@@ -9,6 +9,7 @@ import { assess, describe, readApproval, stillValid } from './steward-asks.ts'
 export const policyHandlers = (deps: Deps): Handlers<typeof policyDoor> => ({
   identify: (request) => identify(deps, request),
   decide: (request) => decide(deps, request),
+  watch: (request, { signal }) => deps.watches.watch(request, signal),
   stillValid: (request) => stillValid(deps, request),
   assess: (request) => assess(deps, request),
   readApproval: (request) => readApproval(deps, request),

@@ -14,7 +14,7 @@ import { verifyCredential } from './credential.ts'
 import type { Deps } from './deps.ts'
 
 /** Names of the tools that a call with this token and account would not be refused for by tier or scopes. */
-const callableTools = (current: Current, catalog: LoadedCatalog): string[] =>
+export const callableTools = (current: Current, catalog: LoadedCatalog): string[] =>
   catalog.list.filter((tool) => isCallable(tool, current, catalog)).map((tool) => tool.name)
 
 const isCallable = (tool: CatalogTool, current: Current, catalog: LoadedCatalog): boolean =>

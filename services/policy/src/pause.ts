@@ -1,4 +1,4 @@
-// A guard's pause of a token: recorded first, then done. Only a human resumes it, with a reason.
+// A guard's pause of a token or app: recorded first, then done. Only a human resumes it, with a reason.
 import { POLICY_HASH } from './rules.ts'
 import type { Current } from './checks/facts.ts'
 import type { Deps } from './deps.ts'
@@ -23,7 +23,14 @@ export async function pauseForHammering(deps: Deps, { token, account }: Current)
       operation_id: null,
       request_id: null,
       duration_ms: null,
-      personal: { principal: token.principal, resource_kind: 'token', resource: token.id, why: REASON },
+      personal: {
+        principal: token.principal,
+        user: token.user,
+        client: token.client,
+        resource_kind: token.client === null ? 'token' : 'app',
+        resource: token.id,
+        why: REASON,
+      },
     })
   } catch (error) {
     deps.logger.error('pause_not_recorded', {}, error)
@@ -31,7 +38,9 @@ export async function pauseForHammering(deps: Deps, { token, account }: Current)
   }
   const epoch = await deps.database.inAccount(account.id, async (query) => {
     const paused = await query(
-      `UPDATE policy.tokens SET state = 'paused', state_reason = $2 WHERE id = $1 AND state = 'active' RETURNING id`,
+      token.client === null
+        ? `UPDATE policy.tokens SET state = 'paused', state_reason = $2 WHERE id = $1 AND state = 'active' RETURNING id`
+        : `UPDATE policy.apps SET state = 'paused', state_reason = $2 WHERE principal = $1 AND state = 'active' RETURNING sub`,
       [token.id, REASON],
     )
     return paused.length === 1 ? moveEpoch(query) : null

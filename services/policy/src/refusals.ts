@@ -67,11 +67,12 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
       address: call.asked.address,
       account: account?.id ?? null,
       principal: token?.principal ?? null,
-      code: 'UNAUTHENTICATED',
+      code: denial.code,
     }
     const { count, isShared } = strangers.add(JSON.stringify(subject), now)
     const limit = LIMITS.refusalsPerAddressAndMinute * (isShared ? OTHERS_FACTOR : 1)
-    return count > limit
+    // Our own outage is not the caller's hammering.
+    return count > limit && denial.code !== 'IDENTITY_UNAVAILABLE'
       ? deny('RATE_LIMITED', { retry_after_s: 60 - (Math.floor(now / 1000) % 60) })
       : withoutWhy(denial)
   }
@@ -99,7 +100,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
           personal: {
             user: current.token.user,
             token: call.tokenId,
-            client: null,
+            client: current.token.client,
             address: call.asked.address,
             agent: call.asked.agent,
             principal: current.token.principal,

@@ -36,7 +36,7 @@ export const RISK_TABLE: readonly (readonly [pattern: string, least: Risk])[] = 
   ['^run_read_query$', 'read'],
   ['^(confirm_action|remove_rows)$', 'write'],
   [
-    '^(add|apply|bind|cancel|create|deploy|hold|insert|install|migrate|move|pause|renew|request|restart|restore|rollback|rotate|scale|set|start|stop|trigger|undo|update|verify|write)(_|$)',
+    '^(add|apply|bind|cancel|create|deploy|hold|insert|install|migrate|move|pause|renew|request|restart|restore|rollback|rotate|scale|set|sign|start|stop|trigger|undo|unsign|update|verify|write)(_|$)',
     'write',
   ],
   ['^delete_', 'destructive'],

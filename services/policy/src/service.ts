@@ -7,30 +7,40 @@ import { ConfigError } from '@bailiwick/kernel/config'
 import { connectDoor, serveDoor } from '@bailiwick/kernel/door'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { adminHandlers } from './admin/http.ts'
-import { findCatalogFaults } from './checks/risk.ts'
-import type { loadConfig } from './config.ts'
+import { findCatalogFaults, type leastRisk } from './checks/risk.ts'
+import type { IdentityConfig, loadConfig } from './config.ts'
 import { connectDatabase } from './database.ts'
 import type { Deps } from './deps.ts'
 import { policyHandlers } from './http.ts'
 import { startJobs } from './jobs.ts'
+import { createApps } from './identity/apps.ts'
+import { startIdentity } from './identity/identity.ts'
 import { createLastUse } from './last-use.ts'
 import { connectLimits } from './limits.ts'
 import { createRefusals } from './refusals.ts'
+import { POLICY_HASH } from './rules.ts'
 import { createStatus } from './status.ts'
+import { createWatches, MAX_WATCHES } from './watch.ts'
 
-type Config = Awaited<ReturnType<typeof loadConfig>>
+/** Calls of the deciding door at a time. */
+const MAX_IN_FLIGHT = 256
+
+/** Without `identity` there are personal tokens only. */
+type Config = Omit<Awaited<ReturnType<typeof loadConfig>>, 'identity'> & { readonly identity?: IdentityConfig | null }
 
 export type Parts = {
   readonly clock: Clock
   readonly logger: Logger
   readonly catalog: LoadedCatalog
   valkeyPrefix?: string
+  /** Another risk table, for catalogs that tests compose. main.ts has none to give. */
+  leastRisk?: typeof leastRisk
 }
 
 /** Starts a policy service. PostgreSQL, Valkey and audit may come up later: until then calls are refused with their codes. */
 export async function startPolicy(config: Config, parts: Parts) {
   const { clock, logger, catalog, valkeyPrefix } = parts
-  const faults = findCatalogFaults(catalog)
+  const faults = findCatalogFaults(catalog, parts.leastRisk)
   if (faults.length > 0) throw new ConfigError('catalog', faults.join('; '))
 
   const database = connectDatabase({ url: config.databaseUrl, logger })
@@ -42,10 +52,14 @@ export async function startPolicy(config: Config, parts: Parts) {
   })
   const audit = connectDoor({ door: auditDoor, url: config.auditUrl, caller: 'policy', key: config.keys.audit })
   const status = createStatus({ database, limits, logger })
+  const hashes = { policy_hash: POLICY_HASH, catalog_hash: catalog.hash }
   const refusals = createRefusals({ audit, clock, catalogHash: catalog.hash, logger })
   const lastUse = createLastUse({ database, logger })
   const { permitKey, tokenKey } = config
-  const deps: Deps = {
+  const identity = config.identity
+    ? startIdentity({ config: config.identity, clock, logger, database, status, audit, hashes })
+    : null
+  const most = {
     clock,
     logger,
     catalog,
@@ -55,9 +69,12 @@ export async function startPolicy(config: Config, parts: Parts) {
     audit,
     refusals,
     lastUse,
+    apps: createApps(database),
+    accessTokens: identity?.accessTokens ?? null,
     permitKey,
     tokenKey,
   }
+  const deps: Deps = { ...most, watches: createWatches(most) }
 
   const door = await serveDoor({
     door: policyDoor,
@@ -65,6 +82,8 @@ export async function startPolicy(config: Config, parts: Parts) {
     keys: { gateway: config.keys.gateway, steward: config.keys.steward },
     handlers: policyHandlers(deps),
     logger,
+    // Those that wait take no place from those that act.
+    maxInFlight: MAX_IN_FLIGHT + MAX_WATCHES,
   })
   const admin = await serveDoor({
     door: adminDoor,
@@ -79,7 +98,9 @@ export async function startPolicy(config: Config, parts: Parts) {
     port: door.port,
     /** In reverse: no more calls, then what is in memory is written, then the connections. */
     async close(): Promise<void> {
+      deps.watches.close()
       await Promise.all([door.close(), admin.close()])
+      await identity?.close()
       await stopJobs()
       status.close()
       audit.close()

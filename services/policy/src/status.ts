@@ -1,4 +1,4 @@
-// Status in memory: tokens, accounts, kill switch, freezes, as of one epoch. Whoever changes status moves the epoch in the same
+// Status in memory: tokens, apps, accounts, kill switch, freezes, as of one epoch. Whoever changes status moves the epoch in the same
 // transaction, so "the epoch is still the one I loaded under" means "nothing that I hold has changed".
 import { timingSafeEqual } from 'node:crypto'
 import { AccountId, Principal } from '@bailiwick/kernel/ids'
@@ -7,28 +7,36 @@ import { effectiveScopes } from '@bailiwick/contracts/scopes'
 import type { Current } from './checks/facts.ts'
 import { readAddressList } from './checks/token.ts'
 import type { Database, Query } from './database.ts'
+import { currentOf, loadApp, type AppStanding, type Grant } from './identity/find-app.ts'
 import type { Limits } from './limits.ts'
 import type { Tier } from './rules.ts'
 
 /** How long a look at PostgreSQL's epoch counts, and how often it is taken: what bounds a revocation whose notice got lost. */
-const LOOK_EVERY_MS = 500
+const LOOK_EVERY_MS = 250
 const LOOK_COUNTS_MS = 1000
 const MAX_KEPT = 20_000
+
+/** How old what we know of the identity provider's revocations may be: older, and its tokens are refused. */
+const IDENTITY_COUNTS_MS = 5000
 
 type Snapshot = {
   readonly epoch: number
   readonly killed: boolean
-  readonly byKey: Map<string, Current>
+  readonly tokens: Map<string, Current>
+  readonly apps: Map<string, AppStanding>
 }
-type TokenKey = { hmac: Buffer } | { id: string }
+type TokenKey = { readonly hmac: Buffer } | { readonly id: string }
+export type StatusKey = TokenKey | { readonly grant: Grant }
 
 export type Status = {
-  /** The token with its account, or null when there is none. Up to date only after `catchUp`. */
-  find(key: TokenKey): Promise<Current | null>
+  /** The credential with its account, or null when there is none. Up to date only after `catchUp`. */
+  find(key: StatusKey): Promise<Current | null>
   /** From here on `find` answers at least as of `seen`, the epoch that Valkey named; null: ask PostgreSQL itself. */
   catchUp(seen: number | null): Promise<void>
   /** After a commit that moved the epoch to `epoch`: tells Valkey, and so every replica. */
   publish(epoch: number): Promise<void>
+  /** Calls `listener` whenever what was held may have changed. The returned function ends it. */
+  onChange(listener: () => void): () => void
   close(): void
 }
 
@@ -42,13 +50,19 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
   const { database, limits, logger } = deps
   let snapshot: Snapshot | null = null
   let lookedAt = Number.NEGATIVE_INFINITY
+  /** How long ago, at the look, the last successful poll of the identity provider had begun. */
+  let identityAgeMs = Number.POSITIVE_INFINITY
+  const listeners = new Set<() => void>()
 
   const readSwitches = async (): Promise<{ epoch: number; killed: boolean }> => {
     const started = performance.now()
-    const [row] = await database.query<{ epoch: string; killed: boolean }>(
-      'SELECT e.value AS epoch, s.killed FROM policy.epoch e, policy.settings s',
+    // The age by the database's own clock: the replicas' may differ.
+    const [row] = await database.query<{ epoch: string; killed: boolean; age: string | null }>(
+      `SELECT e.value AS epoch, s.killed, extract(epoch FROM clock_timestamp() - i.polled_at) * 1000 AS age
+       FROM policy.epoch e, policy.settings s, policy.identity_polls i`,
     )
     lookedAt = started
+    identityAgeMs = row!.age === null ? Number.POSITIVE_INFINITY : Number(row!.age)
     return { epoch: Number(row!.epoch), killed: row!.killed }
   }
 
@@ -58,8 +72,40 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
     const { epoch, killed } = await readSwitches()
     // Another look may have finished in between, with a newer epoch than ours.
     if (snapshot !== before && snapshot && snapshot.epoch >= epoch) return snapshot
-    if (!snapshot || snapshot.epoch !== epoch) snapshot = { epoch, killed, byKey: new Map() }
+    if (!snapshot || snapshot.epoch !== epoch) {
+      snapshot = { epoch, killed, tokens: new Map(), apps: new Map() }
+      for (const listener of listeners) listener()
+    }
     return snapshot
+  }
+
+  let looking: Promise<Snapshot> | null = null
+  const reaches = (seen: number | null): boolean =>
+    snapshot !== null && seen !== null && seen <= snapshot.epoch && performance.now() - lookedAt < LOOK_COUNTS_MS
+
+  const isIdentityFresh = (): boolean => identityAgeMs + (performance.now() - lookedAt) < IDENTITY_COUNTS_MS
+
+  /** Kept under the snapshot that was current when the row was asked for: if the epoch has moved since, nobody reads it. */
+  const remember = <V>(map: Map<string, V>, name: string, value: V): V => {
+    if (map.size >= MAX_KEPT) map.delete(map.keys().next().value!)
+    map.set(name, value)
+    return value
+  }
+
+  const findToken = async (held: Snapshot, key: TokenKey): Promise<Current | null> => {
+    const name = 'id' in key ? key.id : key.hmac.toString('hex')
+    const known = held.tokens.get(name)
+    if (known) return known
+    const loaded = await loadToken(database, key, held.killed)
+    return loaded && remember(held.tokens, name, loaded)
+  }
+
+  const findApp = async (held: Snapshot, grant: Grant): Promise<Current | null> => {
+    const name = `${grant.sub} ${grant.session} ${grant.client}`
+    const known = held.apps.get(name) ?? (await loadApp(database, grant))
+    if (!known) return null
+    if (!held.apps.has(name)) remember(held.apps, name, known)
+    return currentOf(grant, known, { killed: held.killed, isFresh: isIdentityFresh() })
   }
 
   // Without the copy the other replicas see a change at their next look at PostgreSQL, within half a second.
@@ -73,19 +119,18 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
   return {
     async find(key) {
       const held = snapshot ?? (await look())
-      const name = 'id' in key ? key.id : key.hmac.toString('hex')
-      const known = held.byKey.get(name)
-      if (known) return known
-      const loaded = await loadToken(database, key, held.killed)
-      if (!loaded) return null
-      // Kept under the snapshot that was current when the row was asked for: if the epoch has moved since, nobody reads it.
-      if (held.byKey.size >= MAX_KEPT) held.byKey.delete(held.byKey.keys().next().value!)
-      held.byKey.set(name, loaded)
-      return loaded
+      return 'grant' in key ? findApp(held, key.grant) : findToken(held, key)
     },
     async catchUp(seen) {
-      const isFresh = performance.now() - lookedAt < LOOK_COUNTS_MS
-      if (snapshot && isFresh && seen !== null && seen <= snapshot.epoch) return
+      if (reaches(seen)) return
+      // Many that find it old at the same moment share one look, if that one saw what they must see.
+      if (seen !== null) {
+        looking ??= look().finally(() => {
+          looking = null
+        })
+        await looking
+        if (reaches(seen)) return
+      }
       const { epoch } = await look()
       // The truth is never behind the copy, because the copy is made after the commit: one ahead is of another history.
       if (seen !== null && seen > epoch) await limits.repairEpoch(seen, epoch).catch(notPublished)
@@ -94,6 +139,10 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
     async publish(epoch) {
       await limits.publishEpoch(epoch).catch(notPublished)
       await look()
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
     close: () => clearInterval(timer),
   }
@@ -135,6 +184,8 @@ async function loadToken(database: Database, key: TokenKey, killed: boolean): Pr
       // A list that cannot be read lets nobody in, rather than everybody.
       addresses: addresses ? addresses.list : readAddressList(['0.0.0.0/32'])!.list,
       user: row.user_sub,
+      client: null,
+      grant: null,
     },
     account: {
       id: AccountId.parse(row.account_id),

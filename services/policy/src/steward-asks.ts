@@ -10,11 +10,14 @@ import { checkFreezes } from './checks/freezes.ts'
 import { checkSwitches } from './checks/switches.ts'
 import { checkTier } from './checks/tier.ts'
 import { checkToken } from './checks/token.ts'
+import type { Query } from './database.ts'
 import type { Deps } from './deps.ts'
+import { readAppPrincipal } from './identity/find-app.ts'
 import { readChanges } from './operations.ts'
 import { readPermit, type Genuine } from './permits.ts'
 import { mintPreview } from './previews.ts'
 import { TIERS, type Tier } from './rules.ts'
+import type { StatusKey } from './status.ts'
 
 type Answers = Handlers<typeof policyDoor>
 type Verdicts = Awaited<ReturnType<Answers['stillValid']>>
@@ -36,8 +39,9 @@ export async function stillValid(
 }
 
 async function standsForToken(deps: Deps, permit: Genuine, resources: readonly string[]): Promise<Verdict<unknown>> {
-  const current = await deps.status.find({ id: tokenIdOf(permit) })
-  if (!current) return err(deny('UNAUTHENTICATED', { why: 'the token is gone' }))
+  const current = await deps.status.find(keyOf(permit))
+  // A person who moved to another account left this permit's behind.
+  if (current?.account.id !== permit.account) return err(deny('UNAUTHENTICATED', { why: 'the token is gone' }))
   const live = checkToken(current, permit.address, deps.clock.now())
   if (!live.ok) return live
   const enabled = checkSwitches(live.value)
@@ -129,13 +133,7 @@ export async function describe(
       'SELECT name, tier, tier_since, time_zone, created_at FROM policy.accounts WHERE id = $1',
       [account],
     )
-    const [token] =
-      door === 'admin'
-        ? []
-        : await query<{ name: string; expires_at: Date; last_used_at: Date | null }>(
-            'SELECT name, expires_at, last_used_at FROM policy.tokens WHERE id = $1',
-            [tokenIdOf(permit.value)],
-          )
+    const [token] = door === 'admin' ? [] : await readCredential(query, permit.value)
     return {
       account: {
         id: account,
@@ -150,9 +148,8 @@ export async function describe(
       token: {
         name: token?.name ?? principal,
         scopes: [...scopes],
-        expires_at: token?.expires_at.getTime() ?? null,
-        last_used_at:
-          (token && deps.lastUse.pending(tokenIdOf(permit.value))) ?? token?.last_used_at?.getTime() ?? null,
+        expires_at: token?.expires_at?.getTime() ?? null,
+        last_used_at: (token && deps.lastUse.pending(principal)) ?? token?.last_used_at?.getTime() ?? null,
       },
     }
   })
@@ -166,4 +163,22 @@ async function requireGenuine(deps: Deps, route: string, sealed: SealedPermit): 
 const refuseForged = (deps: Deps, route: string, { permit }: SealedPermit, denial: Denial): Promise<Denial> =>
   deps.refusals.recordForged(route, permit, denial)
 
-const tokenIdOf = (permit: Genuine): string => permit.principal.slice('pat:'.length)
+/**
+ * An access token's own end does not end a change that it was good for when the call was permitted: the change may come back
+ * hours later from a crash. What was taken back since its issue does.
+ */
+function keyOf({ principal, grant, scopes }: Genuine): StatusKey {
+  const app = readAppPrincipal(principal)
+  if (!app || !grant) return { id: principal.slice('pat:'.length) }
+  const { issued_at: issuedAt, session } = grant
+  return { grant: { ...app, session, scopes, effective: scopes, issuedAt, expiresAt: Number.POSITIVE_INFINITY } }
+}
+
+/** An app's token expires by itself, minutes from now; its grant does not. */
+const readCredential = (query: Query, { principal, client }: Genuine) =>
+  query<{ name: string; expires_at: Date | null; last_used_at: Date | null }>(
+    client === null
+      ? 'SELECT name, expires_at, last_used_at FROM policy.tokens WHERE id = $1'
+      : 'SELECT client AS name, NULL AS expires_at, last_used_at FROM policy.apps WHERE principal = $1',
+    [client === null ? principal.slice('pat:'.length) : principal],
+  )

@@ -91,6 +91,8 @@ function decided({ tool: name, grant, state, tier, killed, frozen }: Case): stri
       expiresAt: state === 'expired' ? NOW : NOW + 1,
       addresses: null,
       user: null,
+      client: null,
+      grant: null,
     },
     account: {
       id: AccountId.parse(HERE),

@@ -12,7 +12,11 @@ const OWNED = [
   'idempotency',
   'previews',
   'daily_counts',
+  'apps',
 ]
+
+/** Of no account: what holds for all, and facts of the identity provider. */
+const SHARED = ['epoch', 'settings', 'not_before', 'consents', 'revoked_clients', 'identity_polls', 'taken_events']
 
 describe('the role that policy logs in as', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>
@@ -50,6 +54,11 @@ describe('the role that policy logs in as', () => {
         [id],
       )
       await superuser.query(`INSERT INTO policy.daily_counts VALUES ($1, current_date, 1)`, [id])
+      await superuser.query(
+        `INSERT INTO policy.apps (account_id, sub, client, scopes, first_used_at, last_used_at)
+         VALUES ($1::uuid, $1::text, 'agent', '{}', now(), now())`,
+        [id],
+      )
     }
   })
   afterAll(async () => {
@@ -85,7 +94,7 @@ describe('the role that policy logs in as', () => {
 
   test('every table of the schema is either account-owned or known not to be', async () => {
     const { rows } = await superuser.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'policy' ORDER BY 1`)
-    expect(rows.map((row) => row.tablename)).toEqual([...OWNED, 'epoch', 'settings'].sort())
+    expect(rows.map((row) => row.tablename)).toEqual([...OWNED, ...SHARED].sort())
   })
 
   test('cannot write a row into another account, nor change or delete what is only added', async () => {
@@ -130,7 +139,9 @@ describe('the role that policy logs in as', () => {
     )
     const expected = { owner: 'bailiwick_resolver', prosecdef: true, policy: true, steward: false, audit: false }
     expect(rows).toMatchObject(
-      ['account_ids', 'find_token', 'is_preview_known', 'sweep'].map((proname) => ({ proname, ...expected })),
+      ['account_ids', 'find_app', 'find_member', 'find_token', 'is_grant_revoked', 'is_preview_known', 'sweep'].map(
+        (proname) => ({ proname, ...expected }),
+      ),
     )
     for (const { settings } of rows) expect(settings).toContain('search_path=pg_catalog, pg_temp')
     const found = await policy.query('SELECT account_id FROM policy.find_token(sha256($1::text::bytea), NULL)', [other])

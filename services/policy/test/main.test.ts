@@ -17,7 +17,7 @@ describe('the process', () => {
   })
 
   /** Starts the program as the supervisor does, with nothing behind it: no database, no Valkey, no log. */
-  async function start(secrets: Record<string, string>) {
+  async function start(secrets: Record<string, string>, more: Record<string, string> = {}) {
     const folder = mkdtempSync(`${tmpdir()}/policy-main-`)
     folders.push(folder)
     const unsealKey = randomBytes(32)
@@ -37,6 +37,7 @@ describe('the process', () => {
         BAILIWICK_VALKEY_URL: `redis://127.0.0.1:${nobody}`,
         BAILIWICK_SECRETS_FILE: `${folder}/secrets`,
         BAILIWICK_UNSEAL_FD: '3',
+        ...more,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
@@ -87,5 +88,24 @@ describe('the process', () => {
     expect(await ended).toBe(78)
     expect(said()).toContain(`secret ${name}`)
     if (value !== undefined) expect(said()).not.toContain(value)
+  })
+
+  const IDENTITY = {
+    BAILIWICK_ISSUER: 'https://localhost:8443/realms/bailiwick',
+    BAILIWICK_AUDIENCE: 'https://localhost:8443/mcp',
+    BAILIWICK_KEYCLOAK_URL: 'http://127.0.0.1:8424',
+  }
+  const known = { ...good(), keycloak_client_secret: 'x'.repeat(64) }
+  test.each([
+    ['BAILIWICK_ISSUER', { ...IDENTITY, BAILIWICK_ISSUER: '' }, known],
+    ['BAILIWICK_ISSUER', { ...IDENTITY, BAILIWICK_ISSUER: 'https://localhost:8443/' }, known],
+    ['BAILIWICK_AUDIENCE', { BAILIWICK_ISSUER: IDENTITY.BAILIWICK_ISSUER }, known],
+    ['BAILIWICK_KEYCLOAK_URL', { ...IDENTITY, BAILIWICK_KEYCLOAK_URL: 'keycloak' }, known],
+    ['secret keycloak_client_secret', IDENTITY, good()],
+    ['secret keycloak_client_secret', IDENTITY, { ...good(), keycloak_client_secret: 'short' }],
+  ])('does not start with half an identity provider: exit 78, naming %s', async (name, env, secrets) => {
+    const { ended, said } = await start(secrets, env)
+    expect(await ended).toBe(78)
+    expect(said()).toContain(name)
   })
 })

@@ -38,6 +38,7 @@ function checkDeclaration(tool: Tool, byName: ReadonlyMap<string, Tool>): void {
   if (words > MAX_SUMMARY_WORDS) fail(`its summary has ${words} words; ${MAX_SUMMARY_WORDS} are the most`)
   // Types say so too; a file that got past them must not load as harmless.
   if ((tool as { effect?: unknown }).effect === undefined) fail('it declares no effect')
+  if (tool.long && tool.effect.kind === 'read') fail('only an operation can be a task; a read is none')
   const unknownScope = tool.scopes.find((scope) => !SCOPES.includes(scope))
   if (unknownScope) fail(`there is no scope ${unknownScope}`)
   if ((tool.secret === undefined) !== (tool.issueSecret === undefined)) fail('secret and issueSecret come together')
@@ -90,6 +91,7 @@ function describe(tool: Tool): CatalogTool {
     obligations: tool.touchesCritical ? ['critical_dns'] : [],
     record: Object.fromEntries((tool.keep ?? []).map((field) => [field, 'keep'])),
     secret: tool.secret !== undefined,
+    ...(tool.long ? { long: true } : {}),
     input_schema: withFields(toSchema(tool, tool.input, 'input'), {
       ...(isChange ? { optional: IDEMPOTENCY } : {}),
       ...(tool.confirms ? { required: CONFIRMATION } : {}),

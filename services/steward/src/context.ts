@@ -69,8 +69,14 @@ export type OperationView = {
   readonly undo_until: string | null
   readonly undone_by: string | null
   readonly code: string | null
+  /** What was said to the caller when it was refused after it was under way. */
+  readonly detail: string | null
   /** 0..1. */
   readonly progress: number
+  /** The stored answer of what is done; a secret is never among it. */
+  readonly answer: { readonly [key: string]: Json } | null
+  /** Of the outcome. */
+  readonly receipt: number | null
   readonly scopes: readonly string[]
 }
 

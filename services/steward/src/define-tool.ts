@@ -58,6 +58,8 @@ export type Tool<
   /** All of them are needed. */
   readonly scopes: readonly string[]
   readonly limitClass?: 'standard' | 'install'
+  /** May take longer than a client likes to wait (dumps, restores): clients of the Tasks extension get a task. */
+  readonly long?: true
   /** Only where effect and `confirms` do not already say it (confirm_action). */
   readonly risk?: 'destructive'
   /** Strict object. `idempotency_key` (changes), `preview_token` and `confirm` (destructive) are added by the catalog. */

@@ -33,20 +33,30 @@ export async function findReadable(deps: Deps, permit: Permit, id: string): Prom
 export async function viewOperation(deps: Deps, permit: Permit, id: string): Promise<OperationView | null> {
   const found = await findReadable(deps, permit, id)
   if (!found) return null
-  const isUndoable = deps.catalog.tools.get(found.tool)?.effect
+  const effect = deps.catalog.tools.get(found.tool)?.effect
+  const undoUntil = effect === 'exact' || effect === 'recoverable' ? found.undoUntil.toISOString() : null
   return {
     operation_id: found.id,
     tool: found.tool,
     state: viewState(found),
     started_at: found.startedAt.toISOString(),
     finished_at: found.finishedAt?.toISOString() ?? null,
-    undo_until: isUndoable === 'exact' || isUndoable === 'recoverable' ? found.undoUntil.toISOString() : null,
+    undo_until: undoUntil,
     undone_by: found.undoneBy,
     code: found.code,
+    detail: found.denial?.detail ?? null,
     progress: PROGRESS[found.state],
+    answer: found.state === 'recorded' ? answerOf(found, undoUntil) : null,
+    receipt: found.outcomeIndex,
     scopes: found.scopes,
   }
 }
+
+/** As the call itself answered (answer.ts), but for the secret, which is made for each reply and never kept. */
+const answerOf = (found: Stage, undoUntil: string | null): OperationView['answer'] => ({
+  ...found.output,
+  ...(undoUntil === null ? {} : { undo: { operation_id: found.id, undo_until: undoUntil } }),
+})
 
 function viewState(found: Stage): OperationView['state'] {
   if (found.state === 'unknown') return 'unknown'

@@ -101,6 +101,27 @@ describe('the same operation again', () => {
   })
 })
 
+describe('get_operation', () => {
+  test('has the answer of what is done, without its secret, and its receipt; of what was refused the code, and no answer', async () => {
+    const operation_id = house.newOperation()
+    const first = await call('create_database', { name: 'shop' }, { operation_id })
+    const { secret, ...answer } = outputOf(first)
+    const seen = outputOf(await call('get_operation', { operation_id }))
+    expect(seen).toMatchObject({ state: 'done', answer, receipt: first.receipt, detail: null })
+    expect(JSON.stringify(seen)).not.toContain((secret as { password: string }).password)
+
+    const refused = house.newOperation()
+    house.keeper.refuses.set('create_database', { code: 'CONFLICT', detail: 'It is there already.' })
+    expect(codeOf(await call('create_database', { name: 'other' }, { operation_id: refused }))).toBe('CONFLICT')
+    expect(outputOf(await call('get_operation', { operation_id: refused }))).toMatchObject({
+      state: 'refused',
+      code: 'CONFLICT',
+      detail: 'It is there already.',
+      answer: null,
+    })
+  })
+})
+
 describe('a refusal before acting', () => {
   test('stores no answer: the same operation goes on when its obstacle is gone', async () => {
     const id = await create()

@@ -18,6 +18,8 @@ export const EntryKind = z.enum([
   'token_changed',
   'consent',
   'sign_in',
+  // An event of the identity provider that is none of the others: registrations, credentials, its administration.
+  'identity',
   'approval',
   'tier',
   'kill_switch',
@@ -115,7 +117,13 @@ export const auditDoor = {
       input: Entry.extend({ kind: z.literal('outcome'), operation_id: OperationId }),
       output: Receipt,
     },
-    append: { kind: 'json', callers: ['policy', 'steward', 'reaper'], input: Entry, output: Receipt },
+    /** Idempotent by `event_id` where there is one (an event of another system, taken once): a second call returns the first receipt. */
+    append: {
+      kind: 'json',
+      callers: ['policy', 'steward', 'reaper'],
+      input: Entry.extend({ event_id: z.uuid().nullable().default(null) }),
+      output: Receipt,
+    },
     /** One account's entries, newest first; `before` is an index, exclusive. */
     query: {
       kind: 'json',

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { AnyJson } from '../json.ts'
 import type { Door, Route } from '@bailiwick/kernel/door'
 import { AccountId, OperationId, ResourceId } from '@bailiwick/kernel/ids'
-import { RecordSet, ZoneName } from '../dns.ts'
+import { OutsideView, ParentDs, RecordSet, Registration, Signing, SigningKey, ZoneName } from '../dns.ts'
 import { ColumnSpec, Identifier, KeyValues, RowValues } from '../tables.ts'
 
 /** An expected no of the keeper: `code` is one of contracts/codes.ts, `detail` is safe for the caller. */
@@ -173,6 +173,23 @@ export const keeperDoor = {
       change({ zone_id: ResourceId, name: ZoneName }, { state: z.enum(['staged', 'published']) }),
       2 * MINUTE,
     ),
+    /**
+     * Signs with the zone's one key, made now where it has none; so a DS that was once handed to the registrar stays right.
+     * `dnskey`: with that key and no other (CONFLICT where the zone has it not).
+     */
+    sign_zone: change(
+      { zone_id: ResourceId, name: ZoneName, dnskey: z.string().max(2000).nullable() },
+      { key: SigningKey },
+    ),
+    /** Parks the key: kept, and not used. No verb removes one; it goes with its zone, by the reaper. */
+    unsign_zone: change({ zone_id: ResourceId, name: ZoneName }, {}),
+    read_signing: read({ zone_id: ResourceId, name: ZoneName }, { signing: Signing }),
+    /** Whether the parent names a key of `name`. Never an error: `unknown` instead. */
+    read_parent_ds: read({ name: ZoneName }, { ds: ParentDs }),
+    /** The domain as the world sees it, within 5 s. Never an error: what nobody answered is `unknown` or null. */
+    look_outside: read({ zone_id: ResourceId, name: ZoneName, texts: z.array(ZoneName).max(4) }, { view: OutsideView }),
+    /** The registry's data, by RDAP, within 5 s. Never an error: `unknown` instead. */
+    read_registration: read({ name: ZoneName }, { registration: Registration }),
     /** TXT records at `name` as the configured resolver sees them from outside. */
     resolve_txt: read({ name: ZoneName }, { values: z.array(z.string()) }),
 

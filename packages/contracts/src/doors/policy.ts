@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { AnyJson } from '../json.ts'
 import type { Door } from '@bailiwick/kernel/door'
-import { AccountId, OperationId, ResourceId } from '@bailiwick/kernel/ids'
+import { AccountId, OperationId, Principal, ResourceId } from '@bailiwick/kernel/ids'
 import { Denial } from '../problem.ts'
 import { SealedPermit } from '../permit.ts'
 
@@ -93,6 +93,20 @@ export const policyDoor = {
       output: IdentifyReply,
     },
     decide: { kind: 'json', callers: ['gateway', 'console'], input: DecideRequest, output: DecideReply },
+    /**
+     * Waits until the tools that this credential may call are others than `seen` (a hash of an earlier answer; null: answer at
+     * once), or it may call none any more; after 25 s answers with what stands. Not counted: whoever opened the stream was.
+     */
+    watch: {
+      kind: 'json',
+      callers: ['gateway'],
+      input: z.strictObject({ ...asserted, seen: z.string().max(64).nullable() }),
+      output: z.union([
+        z.strictObject({ ok: z.literal(true), seen: z.string(), tools: z.array(z.string()) }),
+        z.strictObject({ ok: z.literal(false), denial: Denial }),
+      ]),
+      timeoutMs: 35_000,
+    },
     /** Token, tier, kill switch and freezes as they are now; asked before capture and once more right before acting. */
     stillValid: {
       kind: 'json',
@@ -164,6 +178,25 @@ const AccountRow = z.strictObject({
   created_at: z.number().int(),
   frozen: z.boolean(),
 })
+const MemberRow = z.strictObject({
+  account: AccountId,
+  sub: z.string(),
+  role: z.enum(['owner', 'member']),
+  created_at: z.number().int(),
+})
+/** One person's grant to one OAuth client: the principal `oauth:<sub>:<client>`. */
+const AppRow = z.strictObject({
+  principal: Principal,
+  account: AccountId,
+  sub: z.string(),
+  client: z.string(),
+  state: z.enum(['active', 'paused', 'blocked', 'revoked']),
+  /** Of its newest token. */
+  scopes: z.array(z.string()),
+  first_used_at: z.number().int(),
+  last_used_at: z.number().int(),
+})
+const AppAct = z.strictObject({ principal: Principal, reason })
 const Done = z.strictObject({ ok: z.literal(true), receipt: z.number().int() })
 
 /** The operator's door. Every act records its intent before its effect. Bad input: Fault with a code and a plain sentence. */
@@ -239,12 +272,57 @@ export const adminDoor = {
     tokens_pause: { kind: 'json', callers: ['admin'], input: z.strictObject({ id: z.uuid(), reason }), output: Done },
     tokens_resume: { kind: 'json', callers: ['admin'], input: z.strictObject({ id: z.uuid(), reason }), output: Done },
     tokens_revoke: { kind: 'json', callers: ['admin'], input: z.strictObject({ id: z.uuid(), reason }), output: Done },
-    /** Revokes every token used at or after `seen_since` (ms). */
+    /** Revokes every token and every app used at or after `seen_since` (ms); `apps`: their principals. */
     tokens_revoke_seen_since: {
       kind: 'json',
       callers: ['admin'],
       input: z.strictObject({ seen_since: z.number().int(), account: AccountId.nullable(), reason }),
-      output: z.strictObject({ revoked: z.array(z.uuid()), receipt: z.number().int() }),
+      output: z.strictObject({ revoked: z.array(z.uuid()), apps: z.array(z.string()), receipt: z.number().int() }),
+    },
+    members_list: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ account: AccountId.nullable() }),
+      output: z.strictObject({ members: z.array(MemberRow) }),
+    },
+    /** `sub`: the identity provider's id of the person. One account per person: CONFLICT when there is one. */
+    members_add: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ account: AccountId, sub: z.uuid(), role: z.enum(['owner', 'member']), reason }),
+      output: Done,
+    },
+    /** The person's apps and tokens stop working at once. */
+    members_remove: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ sub: z.uuid(), reason }),
+      output: Done,
+    },
+    /** Records that the operator resets how the person signs in; the identity provider does it after that. */
+    members_reset: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ sub: z.uuid(), reason }),
+      output: Done,
+    },
+    /** Apps that people of the account have connected and used. */
+    apps_list: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ account: AccountId.nullable() }),
+      output: z.strictObject({ apps: z.array(AppRow) }),
+    },
+    apps_pause: { kind: 'json', callers: ['admin'], input: AppAct, output: Done },
+    apps_resume: { kind: 'json', callers: ['admin'], input: AppAct, output: Done },
+    /** Refused from now on, until the person consents to the app anew. */
+    apps_revoke: { kind: 'json', callers: ['admin'], input: AppAct, output: Done },
+    /** The same for everybody who connected the client, used or not. */
+    apps_revoke_client: {
+      kind: 'json',
+      callers: ['admin'],
+      input: z.strictObject({ client: z.string().min(1).max(256), reason }),
+      output: z.strictObject({ revoked: z.array(z.string()), receipt: z.number().int() }),
     },
     /** A permit with door `admin` for one call that a human on the host makes on an account's behalf (restore to a point in time). */
     permit: {

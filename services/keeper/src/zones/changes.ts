@@ -12,6 +12,7 @@ import { locate, trashOf, type Live, type ZoneAddress } from './locate.ts'
 import { publishedApex, stagedApex } from './names.ts'
 import type { PdnsSet, PowerDns } from './powerdns.ts'
 import { normalize, refuseCnameConflicts, toChange, toRecordSets } from './record-sets.ts'
+import { createSigningChanges } from './signing.ts'
 import { loadImage, saveImage, type Vault } from './snapshot.ts'
 import { hasSeen, stampComments, withOperation, type Stamp } from './stamp.ts'
 import type { Trash, TrashRecord } from './trash.ts'
@@ -24,7 +25,9 @@ const NATIVE = {
   soa_edit: '',
   // PowerDNS moves the serial itself with every change.
   soa_edit_api: 'DEFAULT',
-  api_rectify: false,
+  // Only of a signed zone, where it puts new names in their place.
+  api_rectify: true,
+  // NSEC, not NSEC3: powerdns/README.md says why.
   nsec3param: '',
   nsec3narrow: false,
 }
@@ -57,6 +60,12 @@ export function createZoneChanges(parts: {
     if (!live) throw absent()
     return live
   }
+  // In the trash its marks cannot be read any more; where there is nothing at all, nothing can have been changed.
+  const whenGone = async (address: ZoneAddress): Promise<{ state: 'unknown' | 'not_done' }> => ({
+    state: (await trashOf(trash, address)) ? 'unknown' : 'not_done',
+  })
+  const signing = createSigningChanges({ powerDns, requireLive, whenGone, clock })
+
   const apexSets = (apex: string, stamp: Stamp): PdnsSet[] => {
     const primary = nameServers[0]!
     const hostmaster = `hostmaster.${primary.slice(primary.indexOf('.') + 1)}`
@@ -172,12 +181,9 @@ export function createZoneChanges(parts: {
       if (outcome === 'refused') throw new Refusal('INPUT_INVALID', 'The name server does not accept these records.')
       return {}
     },
+    ...signing.acts,
   }
 
-  // In the trash its marks cannot be read any more; where there is nothing at all, nothing can have been changed.
-  const whenGone = async (address: ZoneAddress): Promise<{ state: 'unknown' | 'not_done' }> => ({
-    state: (await trashOf(trash, address)) ? 'unknown' : 'not_done',
-  })
   const probeState = async (address: ZoneAddress, state: Live['state']): Promise<Probed<Nothing>> => {
     const { live, leftovers } = await locate(powerDns, address)
     if (!live) return whenGone(address)
@@ -217,6 +223,7 @@ export function createZoneChanges(parts: {
       const seen = hasSeen(live.stamp, operationId)
       return seen === 'done' ? done({}) : { state: seen }
     },
+    ...signing.probes,
   }
 
   return { acts, probes }

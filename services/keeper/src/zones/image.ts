@@ -68,7 +68,8 @@ export async function exportImage(powerDns: PowerDns, apex: string, place: Place
       metadata.filter(({ kind }) => !ATTRIBUTE_METADATA.has(kind)).map(({ kind, metadata }) => ({ kind, metadata })),
       ({ kind }) => kind,
     ),
-    keys: order(await powerDns.readKeys(apex), ({ privatekey }) => privatekey),
+    // Oldest first: which of several is the zone's own goes by age (signing.ts), so a copy keeps their order.
+    keys: await powerDns.readKeys(apex),
   }
 }
 

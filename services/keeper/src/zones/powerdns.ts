@@ -6,6 +6,8 @@ import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** RFC 8624 §3.1: the one that is recommended; its signatures are short enough for one UDP packet. */
+const SIGNING_ALGORITHM = 'ecdsa256'
 
 const PdnsRecord = z.object({ content: z.string(), disabled: z.boolean() })
 const PdnsComment = z.object({ account: z.string(), content: z.string(), modified_at: z.number().int() })
@@ -47,6 +49,9 @@ export const PdnsKey = z.object({
   privatekey: z.string(),
 })
 export type PdnsKey = z.infer<typeof PdnsKey>
+/** A key without its private part. */
+const PdnsPublicKey = z.object({ id: z.number().int(), active: z.boolean(), dnskey: z.string() })
+export type PdnsPublicKey = z.infer<typeof PdnsPublicKey>
 
 export type PdnsChange =
   | { name: string; type: string; changetype: 'DELETE' }
@@ -71,9 +76,15 @@ export type PowerDns = {
   deleteZone(name: string): Promise<void>
   readMetadata(name: string): Promise<PdnsMetadata[]>
   writeMetadata(name: string, metadata: PdnsMetadata): Promise<void>
-  /** With their private parts. */
+  /** With their private parts, oldest first: for images alone. */
   readKeys(name: string): Promise<PdnsKey[]>
   addKey(name: string, key: PdnsKey): Promise<void>
+  /** Oldest first. */
+  listKeys(name: string): Promise<PdnsPublicKey[]>
+  /** A fresh key that signs zone and keys alike, parked. Its private part is made there and does not come back from here. */
+  generateKey(name: string): Promise<void>
+  /** In use (it signs, and is in the zone's DNSKEY set) or parked (neither). There is no way to remove one here. */
+  useKey(name: string, id: number, inUse: boolean): Promise<void>
   /** Orders the names of a signed zone; without it a signed zone answers wrongly. */
   rectify(name: string): Promise<void>
 }
@@ -140,6 +151,14 @@ export function createPowerDns(options: { url: string; apiKey: string; timeoutMs
       throw unavailable('an answer that does not fit', cause)
     }
   }
+  /** Without the cause: a parser's complaint quotes what it could not read. */
+  const parseSecret = <T extends z.ZodType>(schema: T, text: string): z.output<T> => {
+    try {
+      return schema.parse(JSON.parse(text))
+    } catch {
+      throw unavailable('an answer about keys that does not fit')
+    }
+  }
 
   const call = async (
     method: string,
@@ -149,9 +168,15 @@ export function createPowerDns(options: { url: string; apiKey: string; timeoutMs
   ): Promise<{ status: number; text: string }> => {
     const answer = await send(method, path, body)
     if (expected.includes(answer.status)) return answer
-    throw unavailable(`${method} ${path}: ${answer.status} ${answer.text.slice(0, 500)}`)
+    // What is said about keys may quote them.
+    const words = path.includes('/cryptokeys') ? '' : answer.text.slice(0, 500)
+    throw unavailable(`${method} ${path}: ${answer.status} ${words}`)
   }
   const zonePath = (name: string): string => `/zones/${encodeURIComponent(name)}`
+  const listKeys = async (name: string): Promise<PdnsPublicKey[]> => {
+    const { text } = await call('GET', `${zonePath(name)}/cryptokeys`, [200])
+    return parseSecret(z.array(PdnsPublicKey), text).toSorted((a, b) => a.id - b.id)
+  }
 
   return {
     readZone: async (name) => {
@@ -181,13 +206,21 @@ export function createPowerDns(options: { url: string; apiKey: string; timeoutMs
     writeMetadata: async (name, { kind, metadata }) =>
       void (await call('PUT', `${zonePath(name)}/metadata/${encodeURIComponent(kind)}`, [200], { metadata })),
     readKeys: async (name) => {
-      const { text } = await call('GET', `${zonePath(name)}/cryptokeys`, [200])
-      const ids = parse(z.array(z.object({ id: z.number().int() })), text)
       const keys: PdnsKey[] = []
-      for (const { id } of ids)
-        keys.push(parse(PdnsKey, (await call('GET', `${zonePath(name)}/cryptokeys/${id}`, [200])).text))
+      for (const { id } of await listKeys(name))
+        keys.push(parseSecret(PdnsKey, (await call('GET', `${zonePath(name)}/cryptokeys/${id}`, [200])).text))
       return keys
     },
+    listKeys,
+    generateKey: async (name) =>
+      void (await call('POST', `${zonePath(name)}/cryptokeys`, [201], {
+        keytype: 'csk',
+        active: false,
+        published: false,
+        algorithm: SIGNING_ALGORITHM,
+      })),
+    useKey: async (name, id, inUse) =>
+      void (await call('PUT', `${zonePath(name)}/cryptokeys/${id}`, [204], { active: inUse, published: inUse })),
     addKey: async (name, { keytype, active, published, privatekey }) =>
       void (await call('POST', `${zonePath(name)}/cryptokeys`, [201], {
         keytype,

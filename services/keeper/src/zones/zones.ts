@@ -9,10 +9,15 @@ import type { Logger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 import type { Operations, StepKey } from '../operations.ts'
 import { createZoneChanges } from './changes.ts'
-import { locate, trashOf, type ZoneAddress } from './locate.ts'
+import { locate, trashOf, type Live, type ZoneAddress } from './locate.ts'
 import { publishedApex, stagedApex } from './names.ts'
+import { lookOutside } from './outside/look.ts'
+import { readParentDs } from './outside/parent.ts'
+import { createRegistration, registryThrough, type Registry } from './outside/registration.ts'
+import { worldThrough, type Outside } from './outside/world.ts'
 import { createPowerDns } from './powerdns.ts'
 import { toRecordSets } from './record-sets.ts'
+import { readSigning } from './signing.ts'
 import { resolveTxt } from './resolve-txt.ts'
 import type { Vault } from './snapshot.ts'
 import { createTrash } from './trash.ts'
@@ -26,6 +31,12 @@ type ZoneVerb =
   | 'dump_zone'
   | 'quarantine_zone'
   | 'restore_zone'
+  | 'sign_zone'
+  | 'unsign_zone'
+  | 'read_signing'
+  | 'read_parent_ds'
+  | 'look_outside'
+  | 'read_registration'
   | 'resolve_txt'
 type Answer<V extends ZoneVerb> = Omit<Extract<Awaited<ReturnType<Client<typeof keeperDoor>[V]>>, { ok: true }>, 'ok'>
 export type ZoneVerbs = {
@@ -58,6 +69,11 @@ export function createZoneVerbs(options: {
   stateDir: string
   logger: Logger
   clock: Clock
+  /** Tests alone point these at servers of their own. */
+  outside?: Partial<Outside>
+  registry?: Partial<Registry>
+  /** The only way out for HTTPS, where there is one (an HTTP proxy's origin); null: straight, to public addresses only. */
+  egress?: string | null
   /** What a new zone's NS set names, without the final dot; the first also stands in the SOA. */
   nameServers?: readonly string[]
   timeoutMs?: number
@@ -67,6 +83,12 @@ export function createZoneVerbs(options: {
   const powerDns = createPowerDns({ url: options.powerdnsUrl, apiKey: options.apiKey, timeoutMs, logger })
   const trash = createTrash(options.stateDir, logger)
   const { acts, probes } = createZoneChanges({ powerDns, vault, trash, clock, logger, nameServers })
+
+  const outside: Outside = { ...worldThrough(options.resolver), ...options.outside }
+  const registration = createRegistration({
+    ...registryThrough(outside, options.egress ?? null, clock),
+    ...options.registry,
+  })
 
   const keyOf = (verb: keyof typeof probes, input: ZoneAddress & { operation_id: string }): StepKey => ({
     operation_id: input.operation_id,
@@ -83,7 +105,7 @@ export function createZoneVerbs(options: {
     })
 
   const once =
-    <V extends Exclude<keyof typeof acts, 'replace_record_sets'>>(verb: V) =>
+    <V extends Exclude<keyof typeof acts, 'replace_record_sets' | 'sign_zone'>>(verb: V) =>
     (input: ZoneAddress & { operation_id: string }): ReturnType<(typeof acts)[V]> =>
       operations.once<Json>(keyOf(verb, input), {
         probe: () => probes[verb](input, input.operation_id),
@@ -97,11 +119,18 @@ export function createZoneVerbs(options: {
     dump_zone: once('dump_zone'),
     quarantine_zone: once('quarantine_zone'),
     restore_zone: once('restore_zone'),
+    unsign_zone: once('unsign_zone'),
 
     replace_record_sets: (input) =>
       operations.once(keyOf('replace_record_sets', input), {
         probe: () => probes.replace_record_sets(input, input.operation_id),
         act: () => acts.replace_record_sets(input, input.operation_id, input.record_sets),
+      }),
+
+    sign_zone: (input) =>
+      operations.once(keyOf('sign_zone', input), {
+        probe: () => probes.sign_zone(input, input.operation_id),
+        act: () => acts.sign_zone(input, input.operation_id, input.dnskey),
       }),
 
     read_zone: async (input) => {
@@ -113,6 +142,20 @@ export function createZoneVerbs(options: {
       const state = (await trashOf(trash, input)) ? 'quarantined' : 'absent'
       return { zone: { state, serial: null, record_sets: [] } }
     },
+
+    read_signing: async (input) => {
+      const { live } = await locate(powerDns, input)
+      return { signing: live ? await readSigning(powerDns, live.apex, input.name) : { state: 'unsigned', key: null } }
+    },
+
+    read_parent_ds: async ({ name }) => ({ ds: await readParentDs(outside, name) }),
+
+    look_outside: async (input) => {
+      const { live } = await locate(powerDns, input)
+      return { view: await lookOutside(outside, { name: input.name, texts: input.texts, own: live && soaOf(live) }) }
+    },
+
+    read_registration: async ({ name }) => ({ registration: await registration.read(name) }),
 
     resolve_txt: async ({ name }) => ({ values: await resolveTxt(options.resolver, name) }),
 
@@ -142,4 +185,10 @@ export function createZoneVerbs(options: {
       return { purged: true }
     },
   }
+}
+
+/** What a server of ours answers with when asked for the zone's SOA. */
+function soaOf({ zone }: Live): { mname: string; serial: number } {
+  const content = zone.rrsets.find(({ type }) => type === 'SOA')?.records[0]?.content ?? ''
+  return { mname: content.split(' ')[0]!.toLowerCase(), serial: zone.serial }
 }

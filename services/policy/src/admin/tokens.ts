@@ -12,6 +12,7 @@ import { hmacOf } from '../credential.ts'
 import type { Query } from '../database.ts'
 import type { Deps } from '../deps.ts'
 import { LAST_USE_LAG_MS } from '../last-use.ts'
+import { revokeAppsSeenSince } from './apps.ts'
 import { accountIds } from './accounts.ts'
 import { changeStatus, perform, requireAccount } from './act.ts'
 
@@ -126,15 +127,17 @@ export function tokenHandlers(
         // What is stored may be behind the last use: rather one token too many than the thief's one too few.
         const since = new Date(seen_since - LAST_USE_LAG_MS)
         const revoked: string[] = []
+        const apps: string[] = []
         await changeStatus(deps, account, async (query) => {
           for (const id of account === null ? await accountIds(query) : [account]) {
             await query(`SELECT set_config('bailiwick.account', $1, true)`, [id])
             revoked.push(...(await revokeSeenSince(query, since, reason)))
+            apps.push(...(await revokeAppsSeenSince(query, since, reason, deps.clock.now())))
           }
         })
-        return { value: revoked, personal: { input: { ...input, revoked } } }
+        return { value: { revoked, apps }, personal: { input: { ...input, revoked, apps } } }
       })
-      return { revoked: value, receipt }
+      return { ...value, receipt }
     },
   }
 }

@@ -6,9 +6,23 @@ import type { Denial } from '@bailiwick/contracts/problem'
 import type { Result } from '@bailiwick/kernel/result'
 import type { Tier } from '../rules.ts'
 
+/** What an access token of the identity provider adds: it is held against what was taken back since it was issued. */
+export type GrantFacts = {
+  /** ms since the epoch, as exact as the token says: seconds. */
+  readonly issuedAt: number
+  readonly session: string
+  /** Tokens issued at or before it are refused; null: nothing was taken back. */
+  readonly notBefore: number | null
+  /** Whether what the identity provider took back is known up to a few seconds ago. */
+  readonly isFresh: boolean
+}
+
+/** The credential of a call: a personal token, or an access token of an app that a person connected. */
 export type TokenFacts = {
+  /** Of a personal token; an app's is its principal. */
   readonly id: string
   readonly principal: Principal
+  /** Given by the operator; an app's is its client id. */
   readonly name: string
   /** As granted, without what they imply. */
   readonly granted: readonly string[]
@@ -20,6 +34,10 @@ export type TokenFacts = {
   /** Null: from anywhere. */
   readonly addresses: BlockList | null
   readonly user: string | null
+  /** The OAuth client of an app. */
+  readonly client: string | null
+  /** Null for a personal token. */
+  readonly grant: GrantFacts | null
 }
 
 export type AccountFacts = {
@@ -30,7 +48,7 @@ export type AccountFacts = {
   readonly frozenResources: ReadonlySet<string>
 }
 
-/** Token, account and kill switch as of one epoch. */
+/** Credential, account and kill switch as of one epoch. */
 export type Current = { readonly token: TokenFacts; readonly account: AccountFacts; readonly killed: boolean }
 
 /** The call's place in its principal's window. */

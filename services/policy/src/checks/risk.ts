@@ -10,14 +10,14 @@ const TABLE = RISK_TABLE.map(([pattern, least]) => [new RegExp(pattern), least] 
 export const leastRisk = (name: string): Risk => TABLE.find(([pattern]) => pattern.test(name))?.[1] ?? 'destructive'
 
 /** Every reason why this catalog must not be served; none is the good answer. */
-export const findCatalogFaults = (catalog: LoadedCatalog): string[] =>
-  catalog.list.flatMap((tool) => faultsOf(tool, catalog).map((fault) => `${tool.name}: ${fault}`))
+export const findCatalogFaults = (catalog: LoadedCatalog, leastRiskOf = leastRisk): string[] =>
+  catalog.list.flatMap((tool) => faultsOf(tool, catalog, leastRiskOf).map((fault) => `${tool.name}: ${fault}`))
 
-function faultsOf(tool: CatalogTool, catalog: LoadedCatalog): string[] {
+function faultsOf(tool: CatalogTool, catalog: LoadedCatalog, leastRiskOf: typeof leastRisk): string[] {
   const faults: string[] = []
   const byName = [...CROSS_DOMAIN_READS, UNDO, CONFIRM].includes(tool.name)
-  if (ORDER.indexOf(tool.risk) < ORDER.indexOf(leastRisk(tool.name)))
-    faults.push(`declares risk ${tool.risk}, policy's table says at least ${leastRisk(tool.name)}`)
+  if (ORDER.indexOf(tool.risk) < ORDER.indexOf(leastRiskOf(tool.name)))
+    faults.push(`declares risk ${tool.risk}, policy's table says at least ${leastRiskOf(tool.name)}`)
   if (tool.scopes.some((scope) => !SCOPES.includes(scope))) faults.push('names a scope that does not exist')
   if (tool.scopes.length === 0 && !byName) faults.push('needs no scope, and policy knows no rule of its own for it')
   // A scope's right must carry the risk (mechanisms.md §4), or a token for reading could change something.

@@ -6,19 +6,27 @@ import { auditDoor, type Entry } from '@bailiwick/contracts/doors/audit'
 import { adminDoor, policyDoor, type DecideRequest } from '@bailiwick/contracts/doors/policy'
 import { PRESETS } from '@bailiwick/contracts/scopes'
 import { fakeClock } from '@bailiwick/kernel/clock'
+import { AccountId } from '@bailiwick/kernel/ids'
 import { connectDoor, serveDoor } from '@bailiwick/kernel/door'
 import { silentLogger } from '@bailiwick/kernel/logger'
 import { Fault } from '@bailiwick/kernel/result'
 import { freshDatabase, freshValkey } from '@bailiwick/testing/database'
 import { startPolicy } from '../../src/service.ts'
 import { makeCatalog } from './catalog.ts'
+import { startIssuer } from './issuer.ts'
 
 export type Stand = Awaited<ReturnType<typeof openStand>>
 
-/** The log's door with a memory behind it. `failsBefore`: nothing is written, and the caller is told. */
+/** An entry, and the event that it was told under. */
+type Recorded = Entry & { event_id: string | null }
+
+/**
+ * The log's door with a memory behind it. `failsBefore`: nothing is written, and the caller is told. `failsAfterEffect`: it is
+ * written, and the caller hears that it was not.
+ */
 async function serveFakeAudit(key: Buffer) {
-  const entries: Entry[] = []
-  const fake = { entries, failsBefore: false }
+  const entries: Recorded[] = []
+  const fake = { entries, failsBefore: false, failsAfterEffect: false }
   const door = await serveDoor({
     door: auditDoor,
     listen: { host: '127.0.0.1', port: 0 },
@@ -27,7 +35,10 @@ async function serveFakeAudit(key: Buffer) {
     handlers: {
       append: async (entry) => {
         if (fake.failsBefore) throw new Fault('AUDIT_UNAVAILABLE', 'asked to fail')
+        const known = entry.event_id === null ? -1 : entries.findIndex(({ event_id }) => event_id === entry.event_id)
+        if (known >= 0) return { index: known, leaf_hash: '' }
         entries.push(entry)
+        if (fake.failsAfterEffect) throw new Fault('AUDIT_UNAVAILABLE', 'asked to fail')
         return { index: entries.length - 1, leaf_hash: '' }
       },
       intend: notPolicys,
@@ -44,7 +55,7 @@ const notPolicys = async (): Promise<never> => {
 }
 
 /** A database, a Valkey prefix and a log of its own, and one policy on them; `replica` starts another beside it. */
-export async function openStand(tools = makeCatalog()) {
+export async function openStand(tools = makeCatalog(), options: { withIssuer?: boolean } = {}) {
   const database = await freshDatabase()
   const valkey = freshValkey()
   const folder = mkdtempSync(`${tmpdir()}/policy-test-`)
@@ -52,6 +63,7 @@ export async function openStand(tools = makeCatalog()) {
   const [permitKey, tokenKey] = [randomBytes(32), randomBytes(32)]
   const clock = fakeClock(Date.now())
   const audit = await serveFakeAudit(keys.audit)
+  const issuer = await startIssuer(clock)
   const opened: (() => unknown)[] = []
 
   const replica = async (other: { valkeyUrl?: string; valkeyPrefix?: string; databaseUrl?: string } = {}) => {
@@ -66,6 +78,7 @@ export async function openStand(tools = makeCatalog()) {
         permitKey,
         tokenKey,
         keys,
+        identity: options.withIssuer ? issuer.config : null,
       },
       { clock, logger: silentLogger, catalog: tools, valkeyPrefix: other.valkeyPrefix ?? valkey.prefix },
     )
@@ -105,6 +118,7 @@ export async function openStand(tools = makeCatalog()) {
   return {
     ...first,
     audit,
+    issuer,
     clock,
     database,
     valkey,
@@ -117,11 +131,18 @@ export async function openStand(tools = makeCatalog()) {
       if (tier !== 'none') await admin.accounts_tier({ account: account.id, tier, reason: 'a test' })
       return account.id
     },
+    /** A person of the account, by the identity provider's id. */
+    async member(account: string) {
+      const sub = randomUUID()
+      await admin.members_add({ account: AccountId.parse(account), sub, role: 'owner', reason: 'a test' })
+      return sub
+    },
     token: (account: string, scopes: readonly string[] = PRESETS.admin, addresses: string[] = []) =>
       admin.tokens_create({ account, name: 'agent', scopes: [...scopes], addresses }),
     async close() {
       for (const close of opened.toReversed()) await close()
       await audit.close()
+      await issuer.close()
       await database.drop()
       rmSync(folder, { recursive: true })
     },
@@ -135,6 +156,17 @@ export const asked = (credential: string | null) => ({
   agent: 'test agent',
   request_id: randomUUID(),
 })
+
+/** Waits for it, as long as one second. True when it came. */
+export async function soon(isSo: () => Promise<boolean> | boolean, withinMs = 1000): Promise<boolean> {
+  const until = performance.now() + withinMs
+  while (performance.now() < until) {
+    if (await isSo()) return true
+    // A call each time must not fill its window of 60.
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return false
+}
 
 /** The code of a refusal, or 'allow'. */
 export const codeOf = (reply: { ok: true } | { ok: false; denial: { code: string } }): string =>

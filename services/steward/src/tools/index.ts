@@ -37,6 +37,9 @@ import listDnsVersions from './dns/list_dns_versions.ts'
 import previewDeleteDnsRecords from './dns/preview_delete_dns_records.ts'
 import restoreDnsVersion from './dns/restore_dns_version.ts'
 import setDnsRecords from './dns/set_dns_records.ts'
+import getDnssec from './dns/get_dnssec.ts'
+import signDomain from './dns/sign_domain.ts'
+import unsignDomain from './dns/unsign_domain.ts'
 
 export const tools: readonly Tool[] = [
   confirmAction,
@@ -76,4 +79,7 @@ export const tools: readonly Tool[] = [
   previewDeleteDnsRecords,
   restoreDnsVersion,
   setDnsRecords,
+  getDnssec,
+  signDomain,
+  unsignDomain,
 ]

@@ -1,4 +1,5 @@
 // A steward's house for tests: real PostgreSQL, the fake keeper and peers, and as many stewards on them as a test wants to kill.
+import { z } from 'zod'
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { createFakeKeeper } from '@bailiwick/testing/fake-keeper'
@@ -112,12 +113,18 @@ export async function openHouse(tools: readonly Tool[] = allTools) {
     } as Permit)
   }
 
-  const call = (
+  /** Every answer of every test is what the catalog promises to clients, which refuse anything else. */
+  const promises = new Map(catalog.list.map(({ name, output_schema }) => [name, z.fromJSONSchema(output_schema)]))
+  const call = async (
     by: { execute: Execute },
     tool: string,
     input: Fields,
     more: Partial<Permit> & { account: Permit['account'] },
-  ) => by.execute({ permit: permit(tool, input, more), input }, 'gateway')
+  ) => {
+    const reply = await by.execute({ permit: permit(tool, input, more), input }, 'gateway')
+    if (reply.ok) promises.get(tool)?.parse(reply.output)
+    return reply
+  }
 
   return {
     clock,

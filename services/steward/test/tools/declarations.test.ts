@@ -14,6 +14,7 @@ test('the catalog has every tool of tools.md for these domains', () => {
       ['list_domains', 'get_domain', 'check_domain', 'add_domain', 'verify_domain'],
       ['preview_delete_domain', 'delete_domain', 'list_dns_records', 'list_dns_versions', 'diff_dns_versions'],
       ['set_dns_records', 'restore_dns_version', 'preview_delete_dns_records', 'delete_dns_records'],
+      ['get_dnssec', 'sign_domain', 'unsign_domain'],
     ]
       .flat()
       .sort(),

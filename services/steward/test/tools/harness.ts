@@ -74,7 +74,9 @@ export function openWorkshop(shared?: { keeper: FakeKeeper; clock: ReturnType<ty
     new Proxy({} as BoundKeeper, {
       get: (_, verb: keyof BoundKeeper) => async (input: object) => {
         const changes =
-          /^(create|quarantine|restore|insert|update|remove|reverse|set|dump|replace|publish|unpublish)_/.test(verb)
+          /^(create|quarantine|restore|insert|update|remove|reverse|set|dump|replace|publish|unpublish|sign|unsign)_/.test(
+            verb,
+          )
         if (changes && !mayChange) throw new Error(`${verb} while only looking is due`)
         const message = { ...input, account_id: account, ...(changes ? { operation_id: operationId } : {}) }
         const reply = (await keeper.client[verb](message as never)) as

@@ -109,7 +109,11 @@ test('domains and DNS: every change goes through, back, forth and back', async (
   house.keeper.txt.set(proof.name, [proof.value])
   await prove(() => run('verify_domain', { domain_id }))
   await run('verify_domain', { domain_id })
+  await prove(() => run('sign_domain', { domain_id }))
+  const { key } = await run('sign_domain', { domain_id })
+  await prove(() => run('unsign_domain', { domain_id }))
   await prove(() => destroy('delete_domain', 'domain_id', { domain_id }))
+  expect(await run('get_dnssec', { domain_id })).toMatchObject({ state: 'signed', key })
 
   expect((await run('list_domains', {}))['domains']).toMatchObject([{ name: 'example.com', verified: true }])
   expect(await run('get_domain', { domain_id })).toMatchObject({ state: 'published', verified_at: expect.any(String) })

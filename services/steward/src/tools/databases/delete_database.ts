@@ -22,6 +22,7 @@ export default defineTool({
     'Deletes a database after preview_delete_database and the user’s yes. Nothing is lost: undo brings it back until undo_until.',
   domain: 'databases',
   scopes: ['databases:delete'],
+  long: true,
   input: Input,
   output: Output,
   keep: ['database_id'],

@@ -12,6 +12,7 @@ export default defineTool({
     'Restores a database, active or deleted, as it was at target_time into a new database. The source is not touched. Returns the new id and, once, its login.',
   domain: 'databases',
   scopes: ['databases:write'],
+  long: true,
   input: z.strictObject({
     database_id: DatabaseId.describe('The source: from list_databases or list_trash.'),
     target_time: z.iso

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { defineTool, read } from '../../define-tool.ts'
 import { undoUntil } from '../../undo-window.ts'
 import { DOMAIN, DomainId, readZone } from '../dns/zone.ts'
+import { criticalOfRemoval, domainState } from './shape.ts'
 
 export default defineTool({
   name: 'preview_delete_domain',
@@ -18,6 +19,9 @@ export default defineTool({
       ssl_certs: z.number().int(),
       email_domains: z.number().int(),
       dns_records: z.record(z.string(), z.number().int()).describe('Number of records by type.'),
+      critical: z
+        .array(z.string())
+        .describe('Need the owner’s approval. `@ DS`: the parent may hold a DS of this zone.'),
       warning: z.string(),
       kept: z.string(),
       undo_until: z.string(),
@@ -28,7 +32,10 @@ export default defineTool({
   effect: read,
   previews: { tool: 'delete_domain', field: 'domain_id' },
   async handle(context, { domain_id }) {
-    const { name, state, record_sets } = await readZone(context, domain_id)
+    const [{ name, state, record_sets }, present] = await Promise.all([
+      readZone(context, domain_id),
+      domainState(context, domain_id),
+    ])
     const dns_records: Record<string, number> = {}
     for (const { type, records } of record_sets) dns_records[type] = (dns_records[type] ?? 0) + records.length
     // `_dmarc` and the like are labels for a purpose, not hosts.
@@ -41,6 +48,7 @@ export default defineTool({
         ssl_certs: 0,
         email_domains: 0,
         dns_records,
+        critical: await criticalOfRemoval(context, domain_id, present),
         warning:
           state === 'published'
             ? 'Names of this domain stop resolving through us at once: web sites, mail and everything else that uses them.'

@@ -8,6 +8,7 @@ import type { ResourceId } from '@bailiwick/kernel/ids'
 import type { ToolContext } from '../../context.ts'
 import type { RestorePointName } from '../../define-tool.ts'
 import { criticalTouched } from '../dns/critical.ts'
+import { criticalDs, signingState } from '../dns/parent-ds.ts'
 import { DOMAIN, domainData, readZone, setsState } from '../dns/zone.ts'
 
 /** Names that no registry gives out (RFC 6761, RFC 7686). Staged zones live under `invalid`: one of that name would stand in for another account's. */
@@ -43,13 +44,20 @@ export const verificationOf = (
 
 /** A domain with its zone that is there or not. With its records, so that undoing an add or a restore sees whether it has been used. */
 export type DomainState =
-  { exists: false } | { exists: true; state: 'staged' | 'published'; sets: Record<string, RecordSet> }
+  | { exists: false }
+  | {
+      exists: true
+      state: 'staged' | 'published'
+      sets: Record<string, RecordSet>
+      /** Absent while it is not signed. */
+      signed_with?: string
+    }
 
 export async function domainState(context: ToolContext, domainId: ResourceId): Promise<DomainState> {
   const { state, record_sets } = await readZone(context, domainId)
-  return state === 'staged' || state === 'published'
-    ? { exists: true, state, ...setsState(record_sets) }
-    : { exists: false }
+  if (state !== 'staged' && state !== 'published') return { exists: false }
+  const { signed_with } = await signingState(context, domainId)
+  return { exists: true, state, ...setsState(record_sets), ...(signed_with === null ? {} : { signed_with }) }
 }
 
 export async function dumpZone(context: ToolContext, domainId: ResourceId): Promise<RestorePointName[]> {
@@ -92,7 +100,7 @@ export async function restoreDomain(context: ToolContext, domainId: ResourceId):
   if (state === 'staged') context.resources.setData(domainId, { ...resource.data, verified_at: null })
 }
 
-/** Critical records that go when the whole zone goes. */
+/** Critical records that go when the whole zone goes, and the parent's DS, which would be left behind. */
 export async function criticalOfRemoval(
   context: ToolContext,
   domainId: ResourceId,
@@ -100,5 +108,6 @@ export async function criticalOfRemoval(
 ): Promise<string[]> {
   if (!present.exists) return []
   const domain = await context.resources.get(domainId)
-  return criticalTouched(Object.values(present.sets), [], { name: domain.name, madeNs: domainData(domain).made_ns })
+  const facts = { name: domain.name, madeNs: domainData(domain).made_ns }
+  return [...criticalTouched(Object.values(present.sets), [], facts), ...(await criticalDs(context, domainId))]
 }

@@ -1,0 +1,279 @@
+// What the authorization server and the edge must refuse, driven from outside. What policy refuses of a token is tested where
+// tokens can be forged: services/policy/test.
+import { sendRaw } from './http.ts'
+import { OAuthAgent } from './oauth-agent.ts'
+import { askToken, CALLBACK, claimsOf, newProof, sendJson } from './oauth.ts'
+import { askForCode, authorize, connect, invite } from './people.ts'
+import type { Person } from './person.ts'
+import { freshAccount, sharedStack, type Account } from './shared-stack.ts'
+
+const stack = sharedStack()
+const ADDRESS = '127.0.0.22'
+const issuer = `${stack.origin}/realms/bailiwick`
+let account: Account
+let person: Person
+let agent: OAuthAgent
+
+beforeAll(async () => {
+  account = await freshAccount(stack, 'oauth-refusals')
+  ;({ person } = await invite(stack, account.id, ADDRESS))
+  agent = (await connect(stack, person, 'profile:read databases:read offline_access', { from: ADDRESS })).agent
+})
+
+/** Where an authorization request leads at once: the parameters of the callback, or the refusing page's status. */
+async function ask(changes: Readonly<Record<string, string>>, scope = 'profile:read') {
+  const { status, params } = await person.look(agent.authorizationUrl(scope, newProof().challenge, changes), CALLBACK)
+  return params ?? { page: String(status) }
+}
+
+describe('an authorization request', () => {
+  test('without PKCE, or with `plain`, yields no code', async () => {
+    expect(await ask({ code_challenge: '', code_challenge_method: '' })).toMatchObject({ error: 'invalid_request' })
+    const { verifier } = newProof()
+    expect(await ask({ code_challenge: verifier, code_challenge_method: 'plain' })).toMatchObject({
+      error: 'invalid_request',
+    })
+    // The same request as it should be: it is PKCE that was missing.
+    expect(await ask({})).toHaveProperty('code')
+  })
+
+  test.each(['token', 'id_token', 'id_token token', 'code token', 'none'])('of type %s is refused', async (type) => {
+    const answer = await ask({ response_type: type, nonce: 'n' })
+    expect(answer).not.toHaveProperty('code')
+    expect(answer).not.toHaveProperty('access_token')
+  })
+
+  test.each([
+    ['a longer path', 'https://agent.example.test/callback/more'],
+    ['a prefix of it', 'https://agent.example.test/call'],
+    ['another case', 'https://agent.example.test/Callback'],
+    ['another port', 'https://agent.example.test:8443/callback'],
+    ['a user before the host', 'https://agent.example.test@evil.example/callback'],
+    ['a user in it', 'https://user@agent.example.test/callback'],
+    ['a fragment', 'https://agent.example.test/callback#x'],
+    ['a query', 'https://agent.example.test/callback?next=https://evil.example'],
+    ['a longer host', 'https://agent.example.test.evil.example/callback'],
+    ['dots in the path', 'https://agent.example.test/x/../callback'],
+    ['plain http', 'http://agent.example.test/callback'],
+    ['another port of the loopback', 'http://127.0.0.1:41112/callback'],
+    ['a name for the loopback', 'http://localhost:41111/callback'],
+  ])('to %s is answered with a page, and sent nowhere', async (_what, redirect_uri) => {
+    const other = new OAuthAgent(stack, ADDRESS)
+    await other.discover()
+    other.clientId = await exactClient()
+    const url = other.authorizationUrl('profile:read', newProof().challenge, { redirect_uri })
+    expect(await person.look(url, 'nowhere:')).toEqual({ status: 400, params: null })
+  })
+
+  test('for a scope that does not exist is refused', async () => {
+    expect(await ask({}, 'profile:read everything:delete')).toMatchObject({ error: 'invalid_scope' })
+  })
+})
+
+let exact: Promise<string> | undefined
+/** One client with exact addresses, for all near misses. */
+const exactClient = (): Promise<string> =>
+  (exact ??= (async () => {
+    const other = new OAuthAgent(stack, ADDRESS)
+    const { status, body } = await other.register({
+      redirect_uris: ['https://agent.example.test/callback', 'http://127.0.0.1:41111/callback'],
+    })
+    if (status !== 201) throw new Error(JSON.stringify(body))
+    return body.client_id
+  })())
+
+describe('a code', () => {
+  const code = async (): Promise<{ code: string; verifier: string }> => {
+    const { params, verifier } = await askForCode(agent, person, 'profile:read')
+    return { code: params['code']!, verifier }
+  }
+  test('with another verifier, another address or another client is worth nothing', async () => {
+    const wrong = await agent.exchange((await code()).code, newProof().verifier)
+    expect([wrong.status, wrong.body]).toEqual([400, expect.objectContaining({ error: 'invalid_grant' })])
+    const missing = await code()
+    expect((await agent.exchange(missing.code, '')).status).toBe(400)
+    const elsewhere = await code()
+    expect(
+      (await agent.exchange(elsewhere.code, elsewhere.verifier, { redirect_uri: 'http://127.0.0.1/other' })).status,
+    ).toBe(400)
+    const stolen = await code()
+    expect((await agent.exchange(stolen.code, stolen.verifier, { client_id: await exactClient() })).status).toBe(400)
+  })
+  test('works once; used again, the tokens that it brought end too', async () => {
+    const { code: once, verifier } = await code()
+    const first = await agent.exchange(once, verifier)
+    expect(first.status).toBe(200)
+    const again = await agent.exchange(once, verifier)
+    expect([again.status, again.body]).toEqual([400, expect.objectContaining({ error: 'invalid_grant' })])
+  })
+})
+
+describe('a refresh token', () => {
+  const fresh = async () => (await authorize(agent, person, 'profile:read databases:read')).tokens
+
+  test('used again ends its family', async () => {
+    const first = (await fresh()).refresh_token!
+    const second = await agent.refresh(first)
+    expect(second.status).toBe(200)
+    // The server tells a reuse from a retry by the second.
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    expect((await agent.refresh(first)).status).toBe(400)
+    expect((await agent.refresh(second.body.refresh_token!)).status).toBe(400)
+  })
+  test('does not grow: a wider scope is refused, and the same family stays as it is', async () => {
+    const { refresh_token: token } = await fresh()
+    const wider = await agent.refresh(token!, { scope: 'profile:read databases:read databases:delete' })
+    expect([wider.status, wider.body]).toEqual([400, expect.objectContaining({ error: 'invalid_scope' })])
+  })
+  test('of another client is refused', async () => {
+    const { refresh_token: token } = await fresh()
+    expect((await agent.refresh(token!, { client_id: await exactClient() })).status).toBe(400)
+  })
+})
+
+describe('a registration', () => {
+  const other = new OAuthAgent(stack, '127.0.0.23')
+
+  test('for client_credentials with scopes gets no token that may call anything', async () => {
+    const { status, body } = await other.register({
+      grant_types: ['client_credentials'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      scope: 'databases:read databases:delete',
+    })
+    if (status !== 201) return expect(status).toBeGreaterThanOrEqual(400)
+    const secret = String(body['client_secret'])
+    const form = { grant_type: 'client_credentials', scope: 'databases:delete' }
+    const answer = await askToken(other.world, form, { id: body.client_id, secret })
+    if (answer.status !== 200) return
+    expect(String(answer.body['scope'] ?? '')).not.toContain(':')
+    expect((await other.call(String(answer.body['access_token']), 'whoami')).status).toBe(401)
+  })
+  test('for scopes that are not offered, other grants or wild addresses is refused', async () => {
+    await other.discover()
+    for (const members of [
+      { scope: 'profile:read everything:delete' },
+      { scope: 'profile:read roles' },
+      { redirect_uris: ['https://agent.example.test/*'] },
+      { redirect_uris: ['https://*.example.test/callback'] },
+      { redirect_uris: ['http://agent.example.test/callback'] },
+      { redirect_uris: ['javascript:alert(1)'] },
+      { redirect_uris: ['data:text/html,x'] },
+      { grant_types: ['password'] },
+      { grant_types: ['implicit'], response_types: ['token'] },
+    ]) {
+      const { status, body } = await other.register(members)
+      const granted = status === 201 ? JSON.stringify([body['grant_types'], body['redirect_uris'], body['scope']]) : ''
+      // Taken with the wish dropped is as good as refused.
+      expect([members, granted]).toEqual([
+        members,
+        expect.not.stringMatching(/everything|roles|\*|javascript|data:|"password"|"implicit"|http:\/\/agent/),
+      ])
+    }
+  })
+  test('cannot grow later beyond what a person is asked for (RFC 7592)', async () => {
+    const { body } = await other.register({ scope: 'profile:read' })
+    const changed = await sendJson(
+      other.world,
+      String(body['registration_client_uri']),
+      'PUT',
+      {
+        ...body,
+        scope: 'profile:read everything:delete',
+        grant_types: ['authorization_code', 'client_credentials', 'password'],
+      },
+      String(body['registration_access_token']),
+    )
+    expect(JSON.stringify([changed.body['scope'], changed.body['grant_types']])).not.toMatch(/everything|password/)
+  })
+  test('without PKCE gets it anyway', async () => {
+    const { body } = await other.register()
+    const without = { client_id: body.client_id, code_challenge: '', code_challenge_method: '' }
+    const { params } = await person.look(other.authorizationUrl('profile:read', '', without), CALLBACK)
+    expect(params).toMatchObject({ error: 'invalid_request' })
+  })
+})
+
+describe('the password grant, device flow and token exchange', () => {
+  test.each([
+    ['password', { username: 'x', password: 'y' }],
+    ['urn:ietf:params:oauth:grant-type:device_code', { device_code: 'x' }],
+    ['urn:ietf:params:oauth:grant-type:token-exchange', { subject_token: 'x' }],
+    ['urn:openid:params:grant-type:ciba', { auth_req_id: 'x' }],
+  ])('%s is refused', async (grant_type, form) => {
+    const { status, body } = await agent.token({ grant_type, ...(form as Record<string, string>) })
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(body).not.toHaveProperty('access_token')
+  })
+})
+
+describe('the gateway', () => {
+  test('refuses a token in the query string, and says that it is burnt', async () => {
+    const { access_token: token } = (await authorize(agent, person, 'profile:read')).tokens
+    for (const path of ['/mcp', '/api/v1/tools/whoami']) {
+      const { status, body } = await agent.post(`${path}?access_token=${token}`, {})
+      expect([path, status, body['code']]).toEqual([path, 400, 'TOKEN_IN_QUERY'])
+    }
+  })
+  test('refuses ID tokens, refresh tokens and tokens that were made for another audience', async () => {
+    const { tokens } = await authorize(agent, person, 'profile:read databases:read')
+    expect((await agent.call(tokens.refresh_token!, 'whoami')).status).toBe(401)
+    const forAccount = await accountToken()
+    expect([claimsOf(forAccount)['aud']].flat()).not.toContain(agent.resource)
+    expect((await agent.call(forAccount, 'whoami')).status).toBe(401)
+  })
+  test('`resource` names another server: no token of ours comes of it', async () => {
+    const { verifier, challenge } = newProof()
+    const url = agent.authorizationUrl('profile:read', challenge, { resource: 'https://evil.example/mcp' })
+    const code = (await person.look(url, CALLBACK)).params?.['code']
+    if (code === undefined) return
+    const { status, body } = await agent.exchange(code, verifier, { resource: 'https://evil.example/mcp' })
+    if (status === 200) expect([claimsOf(body.access_token)['aud']].flat()).not.toContain('https://evil.example/mcp')
+  })
+})
+
+/** What the account pages hold: a token of the same person, for another audience. */
+async function accountToken(): Promise<string> {
+  const { verifier, challenge } = newProof()
+  const callback = `${issuer}/account/`
+  const changes = { client_id: 'account-console', redirect_uri: callback, resource: '' }
+  const { params } = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
+  const { body } = await agent.exchange(params['code']!, verifier, changes)
+  return body.access_token
+}
+
+describe('the edge', () => {
+  test.each([
+    '/admin',
+    '/admin/',
+    '/admin/master/console/',
+    '/admin/realms/bailiwick/users',
+    '/realms/master',
+    '/realms/master/.well-known/openid-configuration',
+    '/realms/master/protocol/openid-connect/token',
+    '/realms/bailiwick/protocol/openid-connect/token/introspect',
+    '/realms/bailiwick/protocol/openid-connect/auth/device',
+    '/realms/bailiwick/broker/x/endpoint',
+    '/realms/bailiwick/../master/.well-known/openid-configuration',
+    '/realms/bailiwick/account/..%2f..%2fmaster',
+    '/realms/bailiwick/account/%2e%2e/%2e%2e/master',
+    '/realms//master',
+    '/metrics',
+    '/health/ready',
+    '/q/dev',
+  ])('%s is not there', async (path) => {
+    const { status } = await sendRaw(stack.origin, path, agent.world)
+    expect([400, 404]).toContain(status)
+  })
+
+  test('a flood of registrations from one address is stopped, and not for the others', async () => {
+    const flood = new OAuthAgent(stack, '127.0.0.25')
+    await flood.discover()
+    const statuses: number[] = []
+    for (let tries = 0; tries < 40; tries += 1) statuses.push((await flood.register()).status)
+    const taken = statuses.filter((status) => status === 201).length
+    expect(statuses).toContain(429)
+    expect(taken).toBeLessThanOrEqual(25)
+    const other = new OAuthAgent(stack, '127.0.0.26')
+    expect((await other.register()).status).toBe(201)
+  })
+})

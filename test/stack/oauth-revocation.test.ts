@@ -1,0 +1,129 @@
+// Revoked in the person's account page, by an administrator of the identity provider, or by ./bailiwick admin: how long until the
+// next call is refused. Each try is a fresh token that worked until then.
+import { realmAdminOf } from './backends.ts'
+import { formBody, send } from './http.ts'
+import { OAuthAgent } from './oauth-agent.ts'
+import { newProof } from './oauth.ts'
+import { authorize, invite } from './people.ts'
+import type { Person } from './person.ts'
+import { freshAccount, sharedStack } from './shared-stack.ts'
+
+const stack = sharedStack()
+const ADDRESS = '127.0.0.31'
+const WITHIN_MS = 1000
+const issuer = `${stack.origin}/realms/bailiwick`
+const SCOPE = 'profile:read'
+/** 60 calls a minute are one app's window: enough apps that the tries do not meet it. */
+const APPS = 20
+
+let person: Person
+let sub: string
+let agents: OAuthAgent[]
+let accountToken: { token: string; until: number } | undefined
+
+beforeAll(async () => {
+  const account = await freshAccount(stack, 'oauth-revocation')
+  ;({ person, sub } = await invite(stack, account.id, ADDRESS))
+  agents = []
+  for (let number = 0; number < APPS; number += 1) {
+    // Registrations are limited per address.
+    const agent = new OAuthAgent(stack, `127.0.0.${40 + Math.floor(number / 5)}`)
+    const { status, body } = await agent.register()
+    if (status !== 201) throw new Error(JSON.stringify(body))
+    agents.push(agent)
+  }
+})
+
+/** The account page's own interface, as a click on "Remove access" uses it. */
+async function removeInAccountPage(agent: OAuthAgent): Promise<void> {
+  if (!accountToken || accountToken.until < Date.now()) {
+    const { verifier, challenge } = newProof()
+    const callback = `${issuer}/account/`
+    const changes = { client_id: 'account-console', redirect_uri: callback, resource: '' }
+    const { params } = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
+    const { body } = await agent.exchange(params['code']!, verifier, changes)
+    accountToken = { token: body.access_token, until: Date.now() + 120_000 }
+  }
+  const { status } = await send(`${issuer}/account/applications/${encodeURIComponent(agent.clientId)}/consent`, {
+    method: 'DELETE',
+    headers: { authorization: `Bearer ${accountToken.token}`, accept: 'application/json' },
+    ...agent.world,
+  })
+  expect(status).toBe(204)
+}
+
+async function removeAsAdministrator(agent: OAuthAgent): Promise<void> {
+  const realm = await realmAdminOf(stack)
+  await realm.delete(`/users/${sub}/consents/${encodeURIComponent(agent.clientId)}`)
+}
+
+const removeByOperator = (agent: OAuthAgent): Promise<unknown> =>
+  stack.admin('apps', 'revoke', '--app', `oauth:${sub}:${agent.clientId}`, '--reason', 'a test')
+
+async function revokeToken(agent: OAuthAgent, tokens: { refresh_token?: string }): Promise<void> {
+  const { status } = await send(agent.metadata!.revocation_endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: formBody({ client_id: agent.clientId, token: tokens.refresh_token!, token_type_hint: 'refresh_token' }),
+    ...agent.world,
+  })
+  expect(status).toBe(200)
+}
+
+/** ms from the end of `revoke` until a call is refused. */
+async function measure(
+  agent: OAuthAgent,
+  revoke: (agent: OAuthAgent, tokens: { refresh_token?: string }) => Promise<unknown>,
+): Promise<number> {
+  const { tokens } = await authorize(agent, person, SCOPE)
+  expect((await agent.call(tokens.access_token, 'whoami')).status).toBe(200)
+  await revoke(agent, tokens)
+  const revokedAt = performance.now()
+  for (;;) {
+    const sentAt = performance.now()
+    const { status } = await agent.call(tokens.access_token, 'whoami')
+    if (status === 401) return sentAt - revokedAt
+    if (status !== 200) throw new Error(`answered ${status} while waiting`)
+    if (performance.now() - revokedAt > 10_000) return Number.POSITIVE_INFINITY
+    await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+}
+
+test.each([
+  ['in the account page', 40, removeInAccountPage],
+  ['by an administrator of the identity provider', 30, removeAsAdministrator],
+  ['by ./bailiwick admin', 20, removeByOperator],
+  ['by the app itself (RFC 7009)', 10, revokeToken],
+])('revoked %s: refused within a second', async (where, tries, revoke) => {
+  const took: number[] = []
+  for (let number = 0; number < tries; number += 1) took.push(await measure(agents[number % APPS]!, revoke))
+  took.sort((a, b) => a - b)
+  const at = (share: number): string => took[Math.min(took.length - 1, Math.floor(took.length * share))]!.toFixed(0)
+  console.log(
+    `revoked ${where}: ${tries} tries, refused after p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, worst ${at(1)} ms`,
+  )
+  expect(took.at(-1)).toBeLessThan(WITHIN_MS)
+})
+
+test('an app that the operator revoked works again only after the person consented anew', async () => {
+  const agent = agents[0]!
+  const { tokens } = await authorize(agent, person, SCOPE)
+  await removeByOperator(agent)
+  expect((await agent.call(tokens.access_token, 'whoami')).status).toBe(401)
+  expect((await agent.refresh(tokens.refresh_token!)).status).toBe(400)
+  const { tokens: again, pages } = await authorize(agent, person, SCOPE)
+  expect(pages).toEqual(['tick'])
+  // The consent is an event that policy takes up within a second.
+  await new Promise((resolve) => setTimeout(resolve, WITHIN_MS))
+  expect((await agent.call(again.access_token, 'whoami')).status).toBe(200)
+})
+
+test('signing out everywhere ends the tokens of that session', async () => {
+  const agent = agents[1]!
+  const { tokens } = await authorize(agent, person, SCOPE)
+  expect((await agent.call(tokens.access_token, 'whoami')).status).toBe(200)
+  const realm = await realmAdminOf(stack)
+  await realm.post(`/users/${sub}/logout`, {})
+  await new Promise((resolve) => setTimeout(resolve, WITHIN_MS))
+  expect((await agent.call(tokens.access_token, 'whoami')).status).toBe(401)
+})
