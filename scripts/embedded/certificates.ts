@@ -71,6 +71,10 @@ permitted;IP.1 = 0:0:0:0:0:0:0:1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
   })
 }
 
+/**
+ * Names only. BoringSSL, which Claude Code and Electron bring, knows no constraints on addresses: with one in the certificate it
+ * refuses the whole chain, and without the CA's constraint a stolen CA could speak for every address.
+ */
 async function makeServerCertificate(folder: string, edge: Owner): Promise<void> {
   const names = JSON.parse(readFileSync(`${folder}/names.json`, 'utf8')) as string[]
   await inScratch(folder, async (scratch) => {
@@ -81,7 +85,7 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
-subjectAltName = ${[...names.map((name) => `DNS:${name}`), 'IP:127.0.0.1', 'IP:::1'].join(',')}
+subjectAltName = ${names.map((name) => `DNS:${name}`).join(',')}
 `,
     )
     await makeKey(`${scratch}/server.key`)
@@ -119,7 +123,9 @@ function needsRenewal(folder: string, now: number): boolean {
     const certificate = new X509Certificate(readFileSync(`${folder}/server.pem`))
     const key = createPrivateKey(readFileSync(`${folder}/server.key`))
     const left = Date.parse(certificate.validTo) - now
-    return left < RENEW_BELOW_DAYS * 86_400_000 || !certificate.checkPrivateKey(key)
+    // Those that were made before this was known name an address.
+    const namesAddress = certificate.checkIP('127.0.0.1') !== undefined
+    return namesAddress || left < RENEW_BELOW_DAYS * 86_400_000 || !certificate.checkPrivateKey(key)
   } catch {
     // Unreadable or garbled: it holds nothing that cannot be made anew.
     return true

@@ -9,8 +9,8 @@ export type HttpRequest = {
   body?: string
   /** PEM of who signed the server's certificate. */
   ca?: string | Buffer
-  /** Another loopback address than 127.0.0.1, so that one test's limits do not hit the next. */
-  from?: string
+  /** Another loopback address than 127.0.0.1, so that one test's limits do not hit the next; a function: asked each time. */
+  from?: string | (() => string)
 }
 
 export function send(
@@ -26,7 +26,7 @@ export function send(
         headers: body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers },
         timeout: 60_000,
         ...(ca ? { ca } : {}),
-        ...(from ? { localAddress: from } : {}),
+        ...(from ? { localAddress: typeof from === 'string' ? from : from() } : {}),
       },
       (response) => {
         let text = ''
@@ -48,7 +48,13 @@ export const formBody = (fields: Readonly<Record<string, string>> | readonly [st
 /** `target` goes into the request line as it is: `new URL` would fold dots and slashes away. */
 export function sendRaw(origin: string, target: string, { ca, from }: HttpRequest = {}): Promise<{ status: number }> {
   const { hostname, port } = new URL(origin)
-  const options = { hostname, port, path: target, ...(ca ? { ca } : {}), ...(from ? { localAddress: from } : {}) }
+  const options = {
+    hostname,
+    port,
+    path: target,
+    ...(ca ? { ca } : {}),
+    ...(from ? { localAddress: typeof from === 'string' ? from : from() } : {}),
+  }
   return new Promise((resolve, reject) => {
     https
       .get(options, (response) => response.resume().on('end', () => resolve({ status: response.statusCode ?? 0 })))

@@ -32,7 +32,7 @@ export class OAuthAgent {
   private readonly origin: string
 
   /** `from`: one of 127.0.0.0/8, so that one test's registrations do not use up another's limit. */
-  constructor(stack: Stack, from?: string) {
+  constructor(stack: Stack, from?: string | (() => string)) {
     this.origin = stack.origin
     this.resource = `${stack.origin}/mcp`
     this.world = worldOf(stack, from)
@@ -145,7 +145,7 @@ export class OAuthAgent {
   }
 }
 
-export const worldOf = (stack: Stack, from?: string): World => ({
+export const worldOf = (stack: Stack, from?: string | (() => string)): World => ({
   issuer: `${stack.origin}/realms/bailiwick`,
   ca: readFileSync(stack.caFile),
   ...(from === undefined ? {} : { from }),

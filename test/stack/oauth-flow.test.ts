@@ -111,9 +111,12 @@ describe('one connected agent', () => {
     })
   })
 
-  test('every act of the agent is in the log under the person and the app', async () => {
-    const { body } = await agent.call(account.token, 'list_my_activity', { limit: 50 })
-    expect(JSON.stringify(body)).toContain(`oauth:${sub}:${agent.clientId}`)
+  test('the app sees its own acts in the log, the account the person’s consent and sign-in too', async () => {
+    const { tokens } = await authorize(agent, person, 'profile:read databases:read')
+    const own = await agent.call(tokens.access_token, 'list_my_activity', { limit: 50 })
+    const entries = own.body['entries'] as { tool: string | null; kind: string; by_me: boolean }[]
+    expect(entries.filter(({ by_me: isMine, tool }) => isMine && tool === 'create_database').length).toBeGreaterThan(0)
+    expect(entries.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['sign_in', 'consent', 'token_issued']))
   })
 })
 

@@ -13,7 +13,7 @@ export type Member = { readonly sub: string; readonly person: Person }
 export type Ticks = readonly string[] | 'all' | null
 
 /** A new person who is an owner of `account`; has not signed in yet. */
-export async function invite(stack: Stack, account: string, from?: string): Promise<Member> {
+export async function invite(stack: Stack, account: string, from?: string | (() => string)): Promise<Member> {
   made += 1
   const email = `person-${Date.now().toString(36)}-${made}@example.test`
   const invited = await stack.admin<Invited>('members', 'invite', '--account', account, '--email', email)
@@ -26,7 +26,7 @@ export async function connect(
   stack: Stack,
   person: Person,
   scope: string,
-  options: { ticks?: Ticks; from?: string } = {},
+  options: { ticks?: Ticks; from?: string | (() => string) } = {},
 ): Promise<{ agent: OAuthAgent; tokens: Tokens; pages: readonly string[] }> {
   const agent = new OAuthAgent(stack, options.from)
   const registered = await agent.register()

@@ -34,7 +34,7 @@ test('the realm and its migrations are no part of the build', () => {
   expect(distributionName(root)).toBe(before)
 })
 
-test('what is built is used as it is; builds of long ago that nobody runs are removed, those of today are kept', async () => {
+test('what is built is used as it is; builds of long ago that nobody runs are removed, new ones are kept', async () => {
   const name = distributionName(root)
   for (const each of [name, '1.0-old', '1.0-recent']) mkdirSync(distributionFolder(root, each), { recursive: true })
   utimesSync(distributionFolder(root, '1.0-old'), new Date(0), new Date(0))

@@ -30,18 +30,25 @@ export function connectDatabase(options: { url: string; logger: Logger; maxConne
 
   const transaction = async <T>(work: (query: Query) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(asFault)
+    // A connection that dies between two of our statements says so here too; the next statement fails in any case.
+    const lost = (error: Error): void => options.logger.warn('database_connection_lost', { reason: error.message })
+    client.on('error', lost)
+    const release = (broken?: Error): void => {
+      client.off('error', lost)
+      client.release(broken)
+    }
     const query: Query = async (sql, values) => (await client.query(sql, values as unknown[]).catch(asFault)).rows
     try {
       await query('BEGIN')
       const value = await work(query)
       await query('COMMIT')
-      client.release()
+      release()
       return value
     } catch (error) {
       // A connection on which even the rollback fails is thrown away, with whatever state it has.
       await client.query('ROLLBACK').then(
-        () => client.release(),
-        (broken: Error) => client.release(broken),
+        () => release(),
+        (broken: Error) => release(broken),
       )
       throw error
     }

@@ -22,8 +22,8 @@ const IDENTITY_COUNTS_MS = 5000
 type Snapshot = {
   readonly epoch: number
   readonly killed: boolean
-  readonly tokens: Map<string, Current>
-  readonly apps: Map<string, AppStanding>
+  readonly tokens: Map<string, Promise<Current | null>>
+  readonly apps: Map<string, Promise<AppStanding | null>>
 }
 type TokenKey = { readonly hmac: Buffer } | { readonly id: string }
 export type StatusKey = TokenKey | { readonly grant: Grant }
@@ -80,35 +80,44 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
   }
 
   let looking: Promise<Snapshot> | null = null
+  const lookTogether = (): Promise<Snapshot> => {
+    looking ??= look().finally(() => {
+      looking = null
+    })
+    return looking
+  }
   const reaches = (seen: number | null): boolean =>
     snapshot !== null && seen !== null && seen <= snapshot.epoch && performance.now() - lookedAt < LOOK_COUNTS_MS
 
   const isIdentityFresh = (): boolean => identityAgeMs + (performance.now() - lookedAt) < IDENTITY_COUNTS_MS
 
-  /** Kept under the snapshot that was current when the row was asked for: if the epoch has moved since, nobody reads it. */
-  const remember = <V>(map: Map<string, V>, name: string, value: V): V => {
+  /**
+   * Kept under the snapshot that was current when the row was asked for: if the epoch has moved since, nobody reads it. Calls that
+   * come together ask once. What is not there is not kept: it may be there at the next call.
+   */
+  const keep = <V>(map: Map<string, Promise<V | null>>, name: string, load: () => Promise<V | null>) => {
+    const known = map.get(name)
+    if (known) return known
     if (map.size >= MAX_KEPT) map.delete(map.keys().next().value!)
-    map.set(name, value)
-    return value
+    const loading = load()
+    map.set(name, loading)
+    const forget = (): void => {
+      if (map.get(name) === loading) map.delete(name)
+    }
+    loading.then((value) => value ?? forget(), forget)
+    return loading
   }
 
-  const findToken = async (held: Snapshot, key: TokenKey): Promise<Current | null> => {
-    const name = 'id' in key ? key.id : key.hmac.toString('hex')
-    const known = held.tokens.get(name)
-    if (known) return known
-    const loaded = await loadToken(database, key, held.killed)
-    return loaded && remember(held.tokens, name, loaded)
-  }
+  const findToken = (held: Snapshot, key: TokenKey): Promise<Current | null> =>
+    keep(held.tokens, 'id' in key ? key.id : key.hmac.toString('hex'), () => loadToken(database, key, held.killed))
 
   const findApp = async (held: Snapshot, grant: Grant): Promise<Current | null> => {
     const name = `${grant.sub} ${grant.session} ${grant.client}`
-    const known = held.apps.get(name) ?? (await loadApp(database, grant))
-    if (!known) return null
-    if (!held.apps.has(name)) remember(held.apps, name, known)
-    return currentOf(grant, known, { killed: held.killed, isFresh: isIdentityFresh() })
+    const app = await keep(held.apps, name, () => loadApp(database, grant))
+    return app && currentOf(grant, app, { killed: held.killed, isFresh: isIdentityFresh() })
   }
 
-  // Without the copy the other replicas see a change at their next look at PostgreSQL, within half a second.
+  // Without the copy the other replicas see a change at their next look at PostgreSQL, within a quarter second.
   const notPublished = (error: unknown): void => logger.warn('epoch_not_published', { reason: String(error) })
 
   const timer = setInterval(() => {
@@ -118,17 +127,14 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
 
   return {
     async find(key) {
-      const held = snapshot ?? (await look())
+      const held = snapshot ?? (await lookTogether())
       return 'grant' in key ? findApp(held, key.grant) : findToken(held, key)
     },
     async catchUp(seen) {
       if (reaches(seen)) return
       // Many that find it old at the same moment share one look, if that one saw what they must see.
       if (seen !== null) {
-        looking ??= look().finally(() => {
-          looking = null
-        })
-        await looking
+        await lookTogether()
         if (reaches(seen)) return
       }
       const { epoch } = await look()

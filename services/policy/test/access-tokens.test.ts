@@ -13,7 +13,7 @@ beforeAll(async () => {
   stand = await openStand(makeCatalog(), { withIssuer: true })
   await stand.ready()
   sub = await stand.member(await stand.account())
-  await soon(async () => (await use(await stand.issuer.token({ sub }))) === 'allow', 3000)
+  await soon(async () => (await use(await stand.issuer.token({ sub }))) === 'allow', 10_000)
 })
 afterAll(() => stand.close())
 

@@ -16,7 +16,7 @@ beforeEach(async () => {
   account = await stand.account()
   sub = await stand.member(account)
   const first = await stand.issuer.token({ sub, azp: 'first' })
-  if (!(await soon(async () => (await use(first)) === 'allow', 3000))) throw new Error('not ready')
+  if (!(await soon(async () => (await use(first)) === 'allow', 10_000))) throw new Error('not ready')
 })
 afterAll(() => stand.close())
 

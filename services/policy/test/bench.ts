@@ -8,6 +8,7 @@ import { connectDoor } from '@bailiwick/kernel/door'
 import globalSetup from '@bailiwick/testing/global-setup'
 import globalTeardown from '@bailiwick/testing/global-teardown'
 import { decide } from '../src/decide.ts'
+import { makeCatalog } from './support/catalog.ts'
 import { asked, openStand } from './support/stand.ts'
 
 const TOKENS = 100
@@ -63,7 +64,7 @@ async function callOverHttp({ url, key, tokens, calls }: Client): Promise<number
 async function main(): Promise<void> {
   const startsServers = process.env['TEST_POSTGRES_URL'] === undefined
   if (startsServers) await globalSetup()
-  const stand = await openStand()
+  const stand = await openStand(makeCatalog(), { withIssuer: true })
   await stand.ready()
   const account = await stand.account()
   const make = async (): Promise<string[]> =>
@@ -80,6 +81,13 @@ async function main(): Promise<void> {
     const [times] = (await once(worker, 'message')) as [number[]]
     return times
   })
+  const subs: string[] = []
+  for (let count = 0; count < TOKENS; count += 1) subs.push(await stand.member(account))
+  const apps = await Promise.all(subs.map((sub) => stand.issuer.token({ sub })))
+  // Until the first poll has told what was revoked.
+  while (!(await read(apps[0]!, 0)).ok) await new Promise((resolve) => setTimeout(resolve, 50))
+  await measure('warm-up, access tokens', calls, () => run(calls, apps, read))
+  await measure('a read with an access token', calls, () => run(calls, apps, read))
   const writers = await make()
   await measure('a change, the function', calls, () =>
     run(calls, writers, (token, n) => decide(stand.deps, request(token, 'create_database', { name: `n${n}` }))),

@@ -1,6 +1,8 @@
 // What the identity provider takes back: through its events, on the deciding door and for permits that are out already.
 import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
+import { startPoller } from '../src/identity/events.ts'
+import { connectKeycloak } from '../src/identity/keycloak.ts'
 import { codeOf, openStand, soon, type Stand } from './support/stand.ts'
 import { makeCatalog } from './support/catalog.ts'
 
@@ -31,7 +33,7 @@ const becomes = (token: string, code: string, by: Pick<Stand, 'decide'> = stand)
 async function connected(more: Record<string, unknown> = {}) {
   const sid = randomUUID()
   const token = await stand.issuer.token({ sub, sid, ...more })
-  if (!(await soon(async () => (await use(token)) === 'allow', 3000))) throw new Error(await use(token))
+  if (!(await soon(async () => (await use(token)) === 'allow', 10_000))) throw new Error(await use(token))
   return { token, sid }
 }
 const later = (): void => stand.clock.advance(2000)
@@ -41,6 +43,10 @@ const OTHER = '00000000-0000-4000-8000-000000000001'
 const ways = (sid: string): Readonly<Record<string, Way>> => ({
   'a grant revoked in the account page': {
     event: { type: 'REVOKE_GRANT', userId: sub, clientId: 'account', details: { revoked_client: 'agent' } },
+    spares: { azp: 'other' },
+  },
+  'a scope that was ticked before, and now was not': {
+    event: { type: 'UPDATE_CONSENT', userId: sub, clientId: 'agent', details: { withdrawn_scope: 'databases:write' } },
     spares: { azp: 'other' },
   },
   'a refresh token revoked by the app': {
@@ -183,6 +189,20 @@ test.each(Object.keys(ways('')))(
   },
 )
 
+test('the token that an unticking led to is good at once, though it says the same second', async () => {
+  const { token } = await connected()
+  later()
+  stand.issuer.happens({
+    type: 'UPDATE_CONSENT',
+    userId: sub,
+    clientId: 'agent',
+    details: { withdrawn_scope: 'databases:write' },
+  })
+  const next = await stand.issuer.token({ sub })
+  expect(await becomes(token, 'UNAUTHENTICATED')).toBe(true)
+  expect(await use(next)).toBe('allow')
+})
+
 test.each(Object.keys(REALM_WIDE))('%s: everything issued until then is refused', async (name) => {
   const [one, other] = [await connected(), await connected({ azp: 'other' })]
   later()
@@ -232,6 +252,27 @@ test('an event that was dated long before it could be read is still taken', asyn
   expect(await use(token)).toBe('allow')
   stand.issuer.happens({ type: 'REVOKE_GRANT', userId: sub, clientId: 'agent', time: dated })
   expect(await becomes(token, 'UNAUTHENTICATED')).toBe(true)
+})
+
+test('an event that was dated minutes before it could be read is taken by the longer look back, once', async () => {
+  const { token } = await connected()
+  const dated = stand.clock.now() + 1000
+  stand.clock.advance(120_000)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  const fresh = await stand.issuer.token({ sub, iat: Math.floor(dated / 1000) - 1 })
+  const id = stand.issuer.happens({ type: 'REVOKE_GRANT', userId: sub, clientId: 'agent', time: dated })
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  expect(await use(token)).toBe('allow')
+  const poller = startPoller({
+    keycloak: connectKeycloak({ ...stand.issuer.config, realm: '/realms/bailiwick' }),
+    ...stand.deps,
+    afterwards: () => undefined,
+    lookBackEveryMs: 50,
+  })
+  expect(await becomes(token, 'UNAUTHENTICATED')).toBe(true)
+  expect(await use(fresh)).toBe('UNAUTHENTICATED')
+  await poller.close()
+  expect(await soon(() => stand.audit.entries.filter(({ event_id }) => event_id === id).length === 1)).toBe(true)
 })
 
 test('what one replica heard, the other refuses; and each does the polling when the other is gone', async () => {

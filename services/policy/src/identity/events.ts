@@ -31,8 +31,9 @@ export function startPoller(deps: {
   logger: Logger
   /** After every poll of this replica. */
   afterwards: () => void
+  lookBackEveryMs?: number
 }): Poller {
-  const { keycloak, database, status, clock, logger } = deps
+  const { keycloak, database, status, clock, logger, lookBackEveryMs = LOOK_BACK_EVERY_MS } = deps
   /** Ids that are surely taken, with their times: most of what a poll sees, it has seen before. */
   const seen = new Map<string, number>()
   let isDown = false
@@ -91,13 +92,15 @@ export function startPoller(deps: {
   /** Not again while it runs. */
   const repeat = (everyMs: number, work: () => Promise<unknown>) => {
     let running: Promise<unknown> | null = null
-    const timer = setInterval(() => {
+    const run = (): void => {
       running ??= work()
         .catch(failed)
         .finally(() => {
           running = null
         })
-    }, everyMs).unref()
+    }
+    run()
+    const timer = setInterval(run, everyMs).unref()
     return async (): Promise<void> => {
       clearInterval(timer)
       await running
@@ -105,7 +108,7 @@ export function startPoller(deps: {
   }
   const stops = [
     repeat(POLL_EVERY_MS, () => poll().then((polled) => polled && heard())),
-    repeat(LOOK_BACK_EVERY_MS, lookBack),
+    repeat(lookBackEveryMs, lookBack),
   ]
   return {
     async close() {
@@ -130,7 +133,8 @@ async function listEvents(keycloak: Keycloak, from: number): Promise<Event[]> {
       type: `${event.resourceType} ${event.operationType}`,
       reading: readAdminEvent(event),
     })),
-  ].sort((a, b) => a.time - b.time)
+    // Always in one order: two replicas that take the same ones wait for each other, and not in a circle.
+  ].sort((a, b) => a.time - b.time || (a.id < b.id ? -1 : 1))
 }
 
 /** Keycloak's own where it is a UUID, as it is; otherwise one that always comes out the same. */

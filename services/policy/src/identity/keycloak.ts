@@ -70,12 +70,20 @@ export function connectKeycloak(options: { url: string; realm: string; clientSec
     return text
   }
 
+  /** Both lists are asked for at once, and need one token. */
+  let renewing: Promise<string> | null = null
+  const renewTogether = (): Promise<string> =>
+    (renewing ??= renew().finally(() => {
+      renewing = null
+    }))
+
   const get = async (path: string): Promise<unknown> => {
-    const held = token && performance.now() < token.renewAt ? token.text : await renew()
+    const held = token && performance.now() < token.renewAt ? token.text : await renewTogether()
     const authorized = (text: string): Promise<Response> => send(path, { headers: { authorization: `Bearer ${text}` } })
     let response = await authorized(held)
     // Our own token was taken back too, as by "sign out everybody": with a new one, at once.
-    if (response.status === 401) response = await authorized(await renew())
+    if (response.status === 401)
+      response = await authorized(token && token.text !== held ? token.text : await renewTogether())
     if (!response.ok) throw new Error(`${path}: status ${response.status}`)
     return response.json()
   }

@@ -18,8 +18,9 @@ export async function writeBounds(query: Query, heard: readonly Heard[], now: nu
   const bounds = new Map<string, { kind: string; key: string; at: number; reason: string }>()
   const consents = new Map<string, number>()
   for (const { reading, type, time } of heard) {
-    for (const { kind, key } of reading.bounds) {
-      const at = Math.max(boundAt(time, now), bounds.get(`${kind} ${key}`)?.at ?? 0)
+    for (const { kind, key, sparesItsSecond } of reading.bounds) {
+      const own = sparesItsSecond ? Math.floor(time / 1000) * 1000 - 1 : boundAt(time, now)
+      const at = Math.max(own, bounds.get(`${kind} ${key}`)?.at ?? 0)
       bounds.set(`${kind} ${key}`, { kind, key, at, reason: type })
     }
     if (reading.consent !== null) consents.set(reading.consent, Math.max(time, consents.get(reading.consent) ?? 0))

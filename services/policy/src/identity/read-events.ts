@@ -5,7 +5,12 @@ import type { AdminEvent, UserEvent } from './keycloak.ts'
 
 export type BoundKind = 'realm' | 'subject' | 'app' | 'client' | 'session'
 /** Tokens of whoever `key` names, issued until the event, are refused. */
-export type Bound = { readonly kind: BoundKind; readonly key: string }
+export type Bound = {
+  readonly kind: BoundKind
+  readonly key: string
+  /** Tokens of the event's own second stand: the one that it led to among them. */
+  readonly sparesItsSecond?: true
+}
 
 export type Reading = {
   readonly bounds: readonly Bound[]
@@ -83,6 +88,9 @@ function boundsOf({ type, clientId, userId, sessionId, error, details }: UserEve
       return sub && clientId ? [...sessions, app(sub, clientId)] : sessions
     return type === 'CODE_TO_TOKEN_ERROR' && error === 'invalid_code' ? sessions : []
   }
+  // Unticked what was ticked before: what the app holds still says more than the person allows. It refreshes, and has less.
+  if (type === 'UPDATE_CONSENT' && userId && clientId && details?.['withdrawn_scope'])
+    return [{ ...app(userId, clientId), sparesItsSecond: true }]
   if (HARMLESS.has(type)) return []
   if (type === 'REVOKE_GRANT' && userId) {
     const client = details?.['revoked_client'] ?? clientId
@@ -112,6 +120,7 @@ const KEPT_DETAILS = [
   'refresh_token_type',
   'revoked_client',
   'scope',
+  'withdrawn_scope',
 ]
 
 const detailsOf = ({ details }: UserEvent): Record<string, string> =>
