@@ -52,7 +52,10 @@ export async function revokeClient(
   let isKnown = true
   const provider = await atKeycloak(async () => {
     const found = await realm.findClient(client)
-    if (!found) return void (isKnown = false)
+    if (!found) {
+      isKnown = false
+      return
+    }
     await realm.put(`/clients/${encodeURIComponent(found.id)}`, { ...found, notBefore: Math.floor(now() / 1000) })
     const { members } = await policy.members_list({ account: null })
     for (const { sub } of members) await realm.revokeConsent(sub, client)

@@ -25,7 +25,11 @@ const DOORS: readonly [string, Door][] = [
 
 const PORTS = layoutOf({ root: '/checkout', state: '/state', portBase: 8400 })
 const secrets = { get: async (name: string) => `hush-hush-${name}` } as unknown as SecretStore
-const plan = planParts(PORTS, { master: Buffer.alloc(32, 7), secretsOf: () => secrets }, { keycloak: "/cache/keycloak" })
+const plan = planParts(
+  PORTS,
+  { master: Buffer.alloc(32, 7), secretsOf: () => secrets },
+  { keycloak: '/cache/keycloak' },
+)
 
 test('a key exists for every caller of every door, and for nobody else', () => {
   const wanted = new Set(

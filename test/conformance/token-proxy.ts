@@ -50,7 +50,8 @@ export async function startTokenProxy(options: {
     return next
   }
 
-  const server = http.createServer(async (request, response) => {
+  const server = http.createServer((request, response) => void forward(request, response))
+  const forward = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     const parts: Buffer[] = []
     for await (const part of request) parts.push(part as Buffer)
     const body = Buffer.concat(parts)
@@ -74,7 +75,7 @@ export async function startTokenProxy(options: {
       onward.destroy()
     })
     onward.end(body)
-  })
+  }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

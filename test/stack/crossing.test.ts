@@ -40,8 +40,8 @@ test(`${CALLS} calls of two tenants with equal JSON-RPC ids: no answer crosses`,
   try {
     await Promise.all(
       Array.from({ length: CLIENTS_PER_TENANT }, (_, first) => [
-        client(tenants[0]!, tenants[1]!, first),
-        client(tenants[1]!, tenants[0]!, first),
+        client(tenants[0], tenants[1], first),
+        client(tenants[1], tenants[0], first),
       ]).flat(),
     )
   } finally {

@@ -72,7 +72,7 @@ const PASSWORD = 'A-first-password-1'
 
 /** Somebody invited as `roles`, who still has to choose a password and set up an app. */
 export async function invite(
-  realm: TestRealm,
+  realm: Pick<TestRealm, 'admin' | 'world'>,
   roles: readonly string[] = ['owner'],
   requiredActions: readonly string[] = ['UPDATE_PASSWORD', 'CONFIGURE_TOTP', 'CONFIGURE_RECOVERY_AUTHN_CODES'],
 ): Promise<{ id: string; person: Person }> {

@@ -22,6 +22,7 @@ type Metadata = {
   readonly registration_endpoint: string
   readonly revocation_endpoint: string
   readonly jwks_uri: string
+  readonly scopes_supported: readonly string[]
 }
 
 export class OAuthAgent {

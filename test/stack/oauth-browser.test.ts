@@ -102,7 +102,7 @@ inBrowser(`a person in chromium${reason === null ? '' : ` (not tried: ${reason})
     const account = `${agent.metadata!.issuer}/account/`
     const show = (path: string) => async (): Promise<void> => {
       await page.goto(account + path)
-      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByTestId('page-heading').waitFor()
       await page.waitForLoadState('networkidle')
     }
     await person.look('account', show(''))

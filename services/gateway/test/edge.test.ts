@@ -371,7 +371,7 @@ test.each([
   `/realms/%62ailiwick/account`,
   `/realms/bailiwick;x=1/account`,
   '/realms/master/../bailiwick/account',
-  `${OIDC}`,
+  OIDC,
   `${OIDC}/token/`,
   `${OIDC}/token;x`,
   `${OIDC}/token/introspect`,
@@ -600,6 +600,18 @@ test('tokens and sign-in have limits of their own', async () => {
   expect(guesses).toBeLessThan(30)
   // Looking at a page is no guess.
   expect(await letThrough(40, '127.0.0.4', `${REALM}/login-actions/authenticate`, 'GET')).toBe(40)
+})
+
+test('a client id that is a document’s address is counted however it is spelt; any other is not', async () => {
+  const auth = `${OIDC}/auth`
+  const document = 'https%3A%2F%2Fagent.example.com%2Fclient.json'
+  expect(await letThrough(40, '127.0.0.8', `${auth}?response_type=code&client_id=${document}`, 'GET')).toBe(21)
+  for (const query of [`?client%5Fid=${document}`, `?%63lient_id=https://a.example/c`, '?client_id=x%2e', '', '?x=client_id=x'])
+    expect([query, await letThrough(2, '127.0.0.8', `${auth}${query}`, 'GET')]).toEqual([query, 0])
+  // A form may hold the id, and nobody here reads it.
+  expect(await letThrough(2, '127.0.0.8', `${auth}?client_id=x`, 'POST')).toBe(0)
+  const ordinary = `${auth}?response_type=code&client_id=0b2f7c1e-6f0a-4c8e-9a51-1c54c1f5e7aa&scope=dns:read`
+  expect(await letThrough(40, '127.0.0.8', ordinary, 'GET')).toBe(40)
 })
 
 test('what is sent to Keycloak has at most 64 KB', async () => {

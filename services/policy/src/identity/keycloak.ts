@@ -98,7 +98,7 @@ export function connectKeycloak(options: { url: string; realm: string; clientSec
         first: String(first),
         max: String(PAGE),
       })
-      const page = z.array(row).parse(await get(`/admin${realm}/${kind}?${query}`))
+      const page = z.array(row).parse(await get(`/admin${realm}/${kind}?${query.toString()}`))
       found.push(...page)
       if (page.length < PAGE) return found
     }

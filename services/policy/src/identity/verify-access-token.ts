@@ -124,5 +124,5 @@ const isServiceAccount = (claims: z.infer<typeof Claims>): boolean =>
 
 const place = (error: z.ZodError): string => {
   const [issue] = error.issues
-  return `${issue!.path.join('.') || (issue!.code === 'unrecognized_keys' ? issue!.keys.join(' ').slice(0, 100) : '')}: ${issue!.code}`
+  return `${issue!.path.join('.') || (issue!.code === 'unrecognized_keys' ? issue.keys.join(' ').slice(0, 100) : '')}: ${issue!.code}`
 }
