@@ -1,5 +1,6 @@
 // The Keycloak of the shared stack, as its operator and as the world sees it. TEST_KEYCLOAK (JSON: issuer, url, mcp and the two
 // secrets) names another one, so that the realm can be worked on without a whole stack.
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RealmAdmin } from '../../scripts/embedded/keycloak/realm-admin.ts'
 import { realmValues } from '../../scripts/embedded/keycloak/realms.ts'
@@ -65,9 +66,8 @@ async function ofSharedStack(): Promise<Given & { ca: Buffer }> {
 
 let addresses = 0
 /** The realm is tried here, not the edge's limits by address: no address asks twice in a minute. */
-const nextAddress = (): string => `127.0.61.${(addresses = (addresses % 250) + 1)}`
+export const nextAddress = (): string => `127.0.61.${(addresses = (addresses % 250) + 1)}`
 
-let count = 0
 const PASSWORD = 'A-first-password-1'
 
 /** Somebody invited as `roles`, who still has to choose a password and set up an app. */
@@ -76,7 +76,7 @@ export async function invite(
   roles: readonly string[] = ['owner'],
   requiredActions: readonly string[] = ['UPDATE_PASSWORD', 'CONFIGURE_TOTP', 'CONFIGURE_RECOVERY_AUTHN_CODES'],
 ): Promise<{ id: string; person: Person }> {
-  const username = `person-${process.pid}-${(count += 1)}@example.test`
+  const username = `person-${randomUUID()}@example.test`
   const id = await realm.admin.createUser({ username, email: username, enabled: true, requiredActions })
   await realm.admin.put(`/users/${id}/reset-password`, {
     type: 'password',

@@ -245,7 +245,9 @@ describe('a name whose answer changes (rebinding)', () => {
     const host = 'rebinds.apps.example.com'
     answers[host] = (times) => [times === 1 ? PUBLIC : INNER]
     const first = dialled.length
-    pages['/one.json'] = { body: documentOf('/one.json', { client_id: addressOf('/one.json', host) }) }
+    // Closed behind it: on a connection that stays open Keycloak would not ask for the name again.
+    const body = documentOf('/one.json', { client_id: addressOf('/one.json', host) })
+    pages['/one.json'] = { headers: { connection: 'close' }, body }
     expect((await peek(world, requestOf(addressOf('/one.json', host)))).status).toBe(200)
     expect([askedFor[host], dialled.slice(first)]).toEqual([1, [`${PUBLIC} 443`]])
     await expectRefusal(addressOf('/two.json', host))

@@ -31,9 +31,19 @@ const LOOKS = [
   { name: 'narrow-dark', width: 390, height: 844, colorScheme: 'dark' },
 ] as const
 
-/** Every page in every look lands here, to be looked at. Unset: none is taken. */
+/** Every page in every look lands here, to be looked at. Unset: none is taken, and the phone's width is looked at alone. */
 const PICTURES = process.env['BAILIWICK_SCREENSHOTS']
+const LOOKED_AT = PICTURES ? LOOKS : LOOKS.filter(({ name }) => name === 'narrow')
 let pictures = 0
+
+type Focus = { readonly there: boolean; readonly unseen: string | null }
+/** Runs in the page: whether the focus is at `wanted`, and what has it without a sign. A text field shows it on its frame. */
+const FOCUS = `(wanted) => {
+  const focused = document.activeElement
+  if (!focused || focused === document.body) return { there: false, unseen: null }
+  const isSeen = [focused, focused.parentElement].some((one) => getComputedStyle(one).outlineStyle !== 'none')
+  return { there: focused.matches(wanted), unseen: isSeen ? null : focused.outerHTML.slice(0, 120) }
+}`
 
 type Profile = { readonly javaScript?: boolean; readonly keyboardOnly?: boolean }
 
@@ -81,11 +91,11 @@ export class BrowserPerson {
     const seen: string[] = []
     let offered: Readonly<Record<string, boolean>> = {}
     // The last redirect leads to the app, where nothing listens: what the browser asked for there is the answer.
-    let answer: URL | undefined
+    const answer: { url?: URL } = {}
     const arrived = new Promise<void>((resolve) => {
       page.on('request', (request) => {
         if (!request.isNavigationRequest() || !request.url().startsWith(callback)) return
-        answer = new URL(request.url())
+        answer.url = new URL(request.url())
         resolve()
       })
     })
@@ -95,11 +105,11 @@ export class BrowserPerson {
         arrived,
         loading.catch(async (error: unknown) => {
           await pause(50)
-          if (!answer) throw error
+          if (!answer.url) throw error
         }),
       ])
     await loaded(page.goto(url))
-    for (let turns = 0; turns < 12 && !answer; turns += 1) {
+    for (let turns = 0; turns < 12 && !answer.url; turns += 1) {
       const before = page.url()
       const kind = await this.#kind()
       seen.push(kind)
@@ -108,8 +118,8 @@ export class BrowserPerson {
       else await this.#fillIn(kind)
       await loaded(page.waitForURL((at) => at.href !== before, { waitUntil: 'load' }))
     }
-    if (!answer) throw new Error(`no end after ${seen.join(', ')}`)
-    return { answer: Object.fromEntries(answer.searchParams), seen, offered }
+    if (!answer.url) throw new Error(`no end after ${seen.join(', ')}`)
+    return { answer: Object.fromEntries(answer.url.searchParams), seen, offered }
   }
 
   /**
@@ -120,11 +130,11 @@ export class BrowserPerson {
     const { page } = this
     pictures += 1
     if (PICTURES) mkdirSync(PICTURES, { recursive: true })
-    for (const look of LOOKS) {
+    for (const look of LOOKED_AT) {
       await page.setViewportSize({ width: look.width, height: look.height })
       await page.emulateMedia({ colorScheme: look.colorScheme })
       await reopen?.()
-      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      const width = await page.evaluate<number>('document.documentElement.scrollWidth')
       if (width > look.width) this.tooWide.push(`${name} ${look.name}: ${width}`)
       const path = `${PICTURES}/${String(pictures).padStart(2, '0')}-${name.replaceAll(' ', '-')}-${look.name}.png`
       if (PICTURES) await page.screenshot({ path, fullPage: true })
@@ -219,13 +229,7 @@ export class BrowserPerson {
   /** By the Tab key alone, once through the page. Where the focus is must be seen at every stop. */
   async #tabTo(selector: string): Promise<void> {
     for (let stops = 0; stops < 80; stops += 1) {
-      const at = await this.page.evaluate((wanted) => {
-        const focused = document.activeElement
-        if (!focused || focused === document.body) return { there: false, unseen: null }
-        // A text field shows it on its frame.
-        const isSeen = [focused, focused.parentElement!].some((one) => getComputedStyle(one).outlineStyle !== 'none')
-        return { there: focused.matches(wanted), unseen: isSeen ? null : focused.outerHTML.slice(0, 120) }
-      }, selector)
+      const at = await this.page.evaluate<Focus>(`(${FOCUS})(${JSON.stringify(selector)})`)
       if (at.unseen) this.complaints.push(`no sign of the focus: ${at.unseen}`)
       if (at.there) return
       await this.page.keyboard.press('Tab')

@@ -606,7 +606,13 @@ test('a client id that is a document’s address is counted however it is spelt;
   const auth = `${OIDC}/auth`
   const document = 'https%3A%2F%2Fagent.example.com%2Fclient.json'
   expect(await letThrough(40, '127.0.0.8', `${auth}?response_type=code&client_id=${document}`, 'GET')).toBe(21)
-  for (const query of [`?client%5Fid=${document}`, `?%63lient_id=https://a.example/c`, '?client_id=x%2e', '', '?x=client_id=x'])
+  for (const query of [
+    `?client%5Fid=${document}`,
+    `?%63lient_id=https://a.example/c`,
+    '?client_id=x%2e',
+    '',
+    '?x=client_id=x',
+  ])
     expect([query, await letThrough(2, '127.0.0.8', `${auth}${query}`, 'GET')]).toEqual([query, 0])
   // A form may hold the id, and nobody here reads it.
   expect(await letThrough(2, '127.0.0.8', `${auth}?client_id=x`, 'POST')).toBe(0)
