@@ -17,7 +17,8 @@ import { isAlive, nameOf, type ProcessName } from '../embedded/processes.ts'
 import { choosePlace } from '../embedded/reachable.ts'
 import { checkStateFolder } from '../embedded/state.ts'
 import { readOptions, print, usageError, type Command } from './command.ts'
-import { makeFirstToken, showConnection } from './first-token.ts'
+import { showConnection } from './connection.ts'
+import { makeFirstToken } from './first-token.ts'
 
 /** Keycloak's first start is the longest; a small machine takes its time. */
 const READY_WITHIN_MS = 300_000
@@ -37,6 +38,8 @@ Settings (environment):
   BAILIWICK_PORT_BASE     first of the ports, 8400 if not set: agents connect to base + 43
   BAILIWICK_STATE         the state folder, .bailiwick in the checkout if not set
   BAILIWICK_DNS_RESOLVER  host:port of the resolver that domain verification asks; the system's if not set
+  BAILIWICK_SECURITY_CONTACT
+                          mailto:... or https://...: where to report a hole; served as /.well-known/security.txt
 `,
   async run(args) {
     const { positionals } = readOptions('up', args, {})
@@ -106,6 +109,7 @@ function startSupervisor(layout: Layout, keycloak: string): ProcessName {
   rmSync(inState.failure(layout.state), { force: true })
   const log = openSync(file, 'a', 0o600)
   const resolver = process.env['BAILIWICK_DNS_RESOLVER']
+  const contact = process.env['BAILIWICK_SECURITY_CONTACT']
   const command = [
     ...place.prefix,
     `${place.root}/node_modules/.bin/node`,
@@ -121,6 +125,7 @@ function startSupervisor(layout: Layout, keycloak: string): ProcessName {
     '--keycloak',
     keycloak,
     ...(resolver ? ['--dns-resolver', resolver] : []),
+    ...(contact ? ['--security-contact', contact] : []),
     ...(place.mounted ? ['--mounted'] : []),
   ]
   if (place.mounted)

@@ -17,7 +17,7 @@ const own = (name: PartName): { uid: number; gid: number } => ({ uid: USERS[name
 export async function planParts(
   layout: Layout,
   state: State,
-  extra: { dnsResolver?: string | undefined; keycloak: string },
+  extra: { dnsResolver?: string | undefined; securityContact?: string | undefined; keycloak: string },
 ): Promise<Part[]> {
   const { ports, root } = layout
   const local = (port: number): string => `127.0.0.1:${port}`
@@ -172,7 +172,11 @@ export async function planParts(
       calls: ['BAILIWICK_POLICY_URL', 'BAILIWICK_STEWARD_URL'],
       holdsSecrets: false,
       needs: ['policy', 'steward'],
-      settings: { BAILIWICK_PUBLIC_URL: layout.publicUrl, BAILIWICK_ISSUER: issuer },
+      settings: {
+        BAILIWICK_PUBLIC_URL: layout.publicUrl,
+        BAILIWICK_ISSUER: issuer,
+        ...(extra.securityContact ? { BAILIWICK_SECURITY_CONTACT: extra.securityContact } : {}),
+      },
     }),
     service('reaper', {
       listen: [],

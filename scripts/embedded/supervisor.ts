@@ -28,6 +28,7 @@ const { values } = parseArgs({
     'shown-state': { type: 'string' },
     'port-base': { type: 'string' },
     'dns-resolver': { type: 'string' },
+    'security-contact': { type: 'string' },
     keycloak: { type: 'string' },
     mounted: { type: 'boolean', default: false },
   },
@@ -87,7 +88,11 @@ async function run(): Promise<void> {
   progressed('preparing the control database')
   await ensureCluster(layout, state)
 
-  const parts = await planParts(layout, state, { dnsResolver: values['dns-resolver'], keycloak: values.keycloak! })
+  const parts = await planParts(layout, state, {
+    dnsResolver: values['dns-resolver'],
+    securityContact: values['security-contact'],
+    keycloak: values.keycloak!,
+  })
   supervised = parts.map((part) =>
     superviseChild({ part, logFile: inState.log(layout.state, part.name), say, onChange: recordChildren }),
   )

@@ -57,6 +57,7 @@ export class Stack {
       BAILIWICK_STATE: state,
       BAILIWICK_PORT_BASE: String(portBase),
       BAILIWICK_DNS_RESOLVER: `127.0.0.1:${portBase + 22}`,
+      BAILIWICK_SECURITY_CONTACT: 'mailto:security@agents.example',
     }
   }
 

@@ -28,10 +28,6 @@ const Settings = z.object({
     .string()
     .regex(/^(mailto:[^\s@]+@[^\s@]+|https:\/\/\S+)$/, 'is neither mailto:... nor https://...')
     .optional(),
-  BAILIWICK_SECURITY_POLICY: z
-    .string()
-    .regex(/^https:\/\/\S+$/, 'is not https://...')
-    .optional(),
   /** Addresses of the edge: only from them is X-Forwarded-For believed. */
   BAILIWICK_TRUSTED_HOPS: words
     .prefault('127.0.0.1 ::1')

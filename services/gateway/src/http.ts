@@ -21,7 +21,7 @@ import { readSender } from './sender.ts'
 import { describeTools } from './tools.ts'
 import { unreadable, type Unreadable } from './unreadable.ts'
 import { createStreams, type Streams } from './streams.ts'
-import { METADATA_PATH, type SecurityContact } from './well-known.ts'
+import { METADATA_PATH } from './well-known.ts'
 
 export type GatewayOptions = {
   readonly doors: Doors
@@ -33,7 +33,7 @@ export type GatewayOptions = {
   readonly maxInFlight: number
   /** The authorization server; absent: personal tokens only. */
   readonly issuer?: string | undefined
-  readonly security?: SecurityContact | undefined
+  readonly securityContact?: string | undefined
   readonly maxStreams?: number
   readonly maxStreamsPerPrincipal?: number
   readonly keepAliveMs?: number
@@ -99,7 +99,7 @@ export function createApp(options: GatewayOptions): express.Express {
   })
 
   const site = { publicUrl, issuer: options.issuer ?? null }
-  servePublicDocuments(app, site, { catalog, version, security: options.security ?? null })
+  servePublicDocuments(app, site, { catalog, version, securityContact: options.securityContact })
   app.use((request, response, next) =>
     isServedOrigin(request.headers, names) ? next() : refuse(response, deny('HOST_REFUSED')),
   )

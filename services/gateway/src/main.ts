@@ -45,9 +45,7 @@ await runMain('gateway', async () => {
     catalog: loadCatalog(),
     publicUrl: config.BAILIWICK_PUBLIC_URL,
     issuer: config.BAILIWICK_ISSUER,
-    security: config.BAILIWICK_SECURITY_CONTACT
-      ? { contact: config.BAILIWICK_SECURITY_CONTACT, policy: config.BAILIWICK_SECURITY_POLICY ?? null }
-      : undefined,
+    securityContact: config.BAILIWICK_SECURITY_CONTACT,
     localNames: config.BAILIWICK_LOCAL_NAMES,
     trustedHops: config.BAILIWICK_TRUSTED_HOPS,
     maxInFlight: config.BAILIWICK_MAX_IN_FLIGHT,

@@ -13,7 +13,6 @@ import {
   METADATA_PATH,
   SERVER_CARD_TYPE,
   writeSecurityTxt,
-  type SecurityContact,
   type Site,
 } from './well-known.ts'
 
@@ -29,9 +28,9 @@ const HOUR = 'public, max-age=3600'
 export function servePublicDocuments(
   app: express.Express,
   site: Site,
-  options: { catalog: LoadedCatalog; version: string; security: SecurityContact | null },
+  options: { catalog: LoadedCatalog; version: string; securityContact: string | undefined },
 ): void {
-  const { catalog, version, security } = options
+  const { catalog, version, securityContact } = options
   const publish = (path: string, write: () => string, type = 'application/json', caching = MINUTES): void => {
     app.get(path, (request, response) => {
       const text = write()
@@ -52,10 +51,10 @@ export function servePublicDocuments(
   publish('/api/v1/openapi.json', constant(makeOpenApi(site.publicUrl, catalog, version)))
   publish('/mcp/server-card', constant(makeServerCard(site, version)), SERVER_CARD_TYPE, HOUR)
   publish('/.well-known/ai-catalog.json', constant(makeAiCatalog(site)), 'application/ai-catalog+json', HOUR)
-  if (security)
+  if (securityContact)
     publish(
       '/.well-known/security.txt',
-      () => writeSecurityTxt(site, security, Date.now()),
+      () => writeSecurityTxt(site, securityContact, Date.now()),
       'text/plain; charset=utf-8',
       HOUR,
     )

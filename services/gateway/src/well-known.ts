@@ -104,18 +104,15 @@ const reverseName = (url: URL): string => {
   return /^[\d.]+$/.test(host) ? host : host.split('.').toReversed().join('.')
 }
 
-export type SecurityContact = { readonly contact: string; readonly policy: string | null }
-
 const EXPIRES_MS = 180 * 86_400_000
 
 /** RFC 9116. `Expires` moves with the day that it is asked for: it says that somebody still serves it. */
-export function writeSecurityTxt({ publicUrl }: Site, { contact, policy }: SecurityContact, now: number): string {
+export function writeSecurityTxt({ publicUrl }: Site, contact: string, now: number): string {
   const expires = new Date(Math.floor((now + EXPIRES_MS) / 86_400_000) * 86_400_000)
   return [
     `Contact: ${contact}`,
     `Expires: ${expires.toISOString()}`,
     `Canonical: ${new URL('/.well-known/security.txt', publicUrl).href}`,
-    ...(policy === null ? [] : [`Policy: ${policy}`]),
     'Preferred-Languages: en',
     '',
   ].join('\n')
