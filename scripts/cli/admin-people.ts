@@ -1,9 +1,9 @@
 // The operator's acts on people and on the apps they connected, one row each. What they do is in people.ts and apps.ts.
-import { Principal } from '@bailiwick/kernel/ids'
+import { Principal, readAppPrincipal } from '@bailiwick/kernel/ids'
 import { PlainError } from '../embedded/plain-error.ts'
 import { readEmail, readId, readOneOf, readReason, readSub, showDay, showTime, nameScopes } from './admin-options.ts'
 import type { Act, Given, Shown } from './admin-options.ts'
-import { readApp, revokeApp, revokeClient, type Provider } from './apps.ts'
+import { revokeApp, revokeClient, type Provider } from './apps.ts'
 import { table, usageError } from './command.ts'
 import { findSub, invite, list, remove, reset, type PeopleDoors } from './people.ts'
 import { connectRealm } from './realm-client.ts'
@@ -26,7 +26,7 @@ async function personOf({ find }: Given, { realm }: Pick<PeopleDoors, 'realm'>):
 
 const appOf = (need: Given['need']): Principal => {
   const text = need('app')
-  if (!readApp(text))
+  if (!readAppPrincipal(text))
     throw usageError(`--app: "${text}" is no app; one such as oauth:PERSON:CLIENT of ./bailiwick admin apps list`)
   return readId(Principal, '--app', text)
 }

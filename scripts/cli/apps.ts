@@ -1,10 +1,9 @@
 // Apps that people connected, for the operator. Policy comes first: from its answer on, every replica refuses the app. What Keycloak
 // holds (consent, refresh tokens) is taken away after that; while it is down the app stays refused all the same.
 import { Fault } from '@bailiwick/kernel/result'
-import type { Principal } from '@bailiwick/kernel/ids'
-import { RealmFault, type RealmAdmin } from '../embedded/keycloak/realm-admin.ts'
+import { readAppPrincipal, type Principal } from '@bailiwick/kernel/ids'
+import { isUnreachable, RealmFault, type RealmAdmin } from '../embedded/keycloak/realm-admin.ts'
 import type { Admin } from './admin-client.ts'
-import { isUnreachable } from './realm-client.ts'
 
 export type AppDoors = {
   readonly policy: Pick<Admin, 'apps_list' | 'apps_revoke' | 'apps_revoke_client' | 'members_list'>
@@ -12,12 +11,6 @@ export type AppDoors = {
 }
 export type Provider = 'done' | 'unreachable'
 type Clock = () => number
-
-/** `oauth:<person>:<client>`; a client's id may be an address, with colons in it. */
-export function readApp(text: string): { sub: string; client: string } | null {
-  const match = /^oauth:([0-9a-f-]{36}):(\S{1,256})$/.exec(text)
-  return match ? { sub: match[1]!, client: match[2]! } : null
-}
 
 /** `receipt` is null when the app was revoked before: then only Keycloak's part is done again. */
 export async function revokeApp(
@@ -31,7 +24,7 @@ export async function revokeApp(
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'CONFLICT' && (await isRevoked(policy, principal)))) throw error
   }
-  const { sub, client } = readApp(principal)!
+  const { sub, client } = readAppPrincipal(principal)!
   const provider = await atKeycloak(() => realm.revokeConsent(sub, client))
   return { receipt, provider }
 }

@@ -10,7 +10,7 @@ export function showConnection(status: StackStatus, token: string | null, second
   print(`\nUp after ${seconds.toFixed(1)} s. ./bailiwick demo plays an agent; status shows the parts; down stops them.`)
 }
 
-/** Fits a screen of 24 lines, so that the token is still to be seen. */
+/** Short: the token is shown once and must still be on the screen. */
 export function connectionLines(status: Pick<StackStatus, 'endpoint' | 'ca_file'>, token: string | null, root: string) {
   const { endpoint, ca_file: ca } = status
   const { origin } = new URL(endpoint)
@@ -35,9 +35,11 @@ export function connectionLines(status: Pick<StackStatus, 'endpoint' | 'ca_file'
         ]),
     '',
     'Claude Code, the Inspector, curl (VS Code, Cursor, Codex and others: docs/connect/):',
-    `  export NODE_EXTRA_CA_CERTS=${ca} PATH=${root}/node_modules/.bin:$PATH`,
+    // Fetched before our CA is set: the registry may need another one in that variable.
+    `  export PATH=${root}/node_modules/.bin:$PATH; npx -y @modelcontextprotocol/inspector@2 --version`,
+    `  export NODE_EXTRA_CA_CERTS=${ca}`,
     `  claude mcp add --transport http bailiwick ${endpoint}   # then: claude mcp login bailiwick`,
-    `  npx -y @modelcontextprotocol/inspector@2 --cli ${endpoint} --transport http --header ${header} --method tools/list`,
+    `  npx -y --prefer-offline @modelcontextprotocol/inspector@2 --cli ${endpoint} --transport http --header ${header} --method tools/list`,
     `  curl --cacert ${ca} -H ${header} -H 'content-type: application/json' -d '{}' ${origin}/api/v1/tools/whoami`,
   ]
 }

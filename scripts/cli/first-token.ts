@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { PRESETS } from '@bailiwick/contracts/scopes'
 import { writeWhole } from '../embedded/files.ts'
 import { inState, type Layout } from '../embedded/layout.ts'
-import { connectAdmin, DEMO_ACCOUNT, ensureDemoAccount, explainFault } from './admin-client.ts'
+import { connectAdmin, ensureDemoAccount, explainFault } from './admin-client.ts'
 
 const NAME = 'first token'
 

@@ -4,10 +4,9 @@
 import { randomInt } from 'node:crypto'
 import type { AccountId } from '@bailiwick/kernel/ids'
 import { Fault } from '@bailiwick/kernel/result'
-import { RealmFault, type RealmAdmin, type RealmUser } from '../embedded/keycloak/realm-admin.ts'
+import { isUnreachable, RealmFault, type RealmAdmin, type RealmUser } from '../embedded/keycloak/realm-admin.ts'
 import { PlainError } from '../embedded/plain-error.ts'
 import type { Admin } from './admin-client.ts'
-import { isUnreachable } from './realm-client.ts'
 
 export type PeopleDoors = {
   readonly policy: Pick<Admin, 'members_list' | 'members_add' | 'members_remove' | 'members_reset'>
@@ -28,8 +27,8 @@ export type PeopleDoors = {
   >
 }
 type Member = Awaited<ReturnType<Admin['members_list']>>['members'][number]
-export type Role = Member['role']
-export type Invitation = { account: AccountId; email: string; name?: string | undefined; role: Role; reason: string }
+type Role = Member['role']
+type Invitation = { account: AccountId; email: string; name?: string | undefined; role: Role; reason: string }
 export type Invited = { sub: string; username: string; temporary_password: string }
 
 /** Every scope is mapped to this role: without it a person's apps get none. */
@@ -104,7 +103,7 @@ async function takeAway(realm: PeopleDoors['realm'], sub: string): Promise<void>
   await realm.signOut(sub)
 }
 
-export type Removed = { receipt: number | null; provider: 'done' | 'unreachable' }
+type Removed = { receipt: number | null; provider: 'done' | 'unreachable' }
 
 /** Effective when policy has answered: the person's apps and tokens are refused. Then the sign-in is closed. */
 export async function remove({ policy, realm }: PeopleDoors, sub: string, reason: string): Promise<Removed> {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { requireStrongKey } from '@bailiwick/kernel/config'
 import { openSealedFile } from '@bailiwick/kernel/secrets'
-import { RealmAdmin, RealmFault } from '../embedded/keycloak/realm-admin.ts'
+import { isUnreachable, RealmAdmin, RealmFault } from '../embedded/keycloak/realm-admin.ts'
 import { inState, portsFrom, type Layout } from '../embedded/layout.ts'
 import { PlainError } from '../embedded/plain-error.ts'
 import { sealKeyOf } from '../embedded/state.ts'
@@ -27,10 +27,6 @@ export async function connectRealm(layout: Layout): Promise<Realm> {
     signIn: `https://localhost:${ports.https}/realms/bailiwick/account/`,
   }
 }
-
-/** Nobody answers, or it is still starting: what was asked did not happen, or may be asked again. */
-export const isUnreachable = (error: unknown): boolean =>
-  error instanceof RealmFault && [0, 502, 503, 504].includes(error.status)
 
 /** A fault of Keycloak's as a sentence. */
 export function explainRealmFault(error: unknown): unknown {

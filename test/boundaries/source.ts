@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 
 export const ROOT = new URL('../..', import.meta.url).pathname.replace(/\/$/, '')
-export const SERVICES = ['gateway', 'policy', 'steward', 'keeper', 'vault', 'reaper', 'audit'] as const
+export const SERVICES = ['gateway', 'policy', 'steward', 'keeper', 'vault', 'reaper', 'audit', 'egress'] as const
 export const PACKAGES = ['kernel', 'contracts', 'testing'] as const
 
 /** Paths relative to the checkout, of every file that fits one of the patterns. */

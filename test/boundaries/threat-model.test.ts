@@ -23,7 +23,7 @@ test('every test file that the threat model names exists', () => {
 })
 
 // What begins so is a place in the checkout; `<domain>` and `*` stand for any name.
-const PLACE = /^(\.ci|docs|nginx|packages|postgres|powerdns|scripts|services|test|valkey)\//
+const PLACE = /^(\.ci|docs|keycloak|nginx|packages|postgres|powerdns|scripts|services|test|valkey)\//
 const placesIn = (document: string): string[] => inTicks(read(document)).filter((name) => PLACE.test(name))
 
 test('every file and folder that the map, the guides and the decisions name exists', () => {

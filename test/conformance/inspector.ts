@@ -11,7 +11,7 @@ const INSPECTOR = new URL(
 /** `legacy`: initialize, then 2025-11-25. `modern`: 2026-07-28. */
 export type Era = 'legacy' | 'modern'
 export type Place = { readonly origin: string; readonly caFile: string }
-export type Inspected = { code: number | null; result?: Record<string, unknown>; error?: unknown; advice: string }
+type Inspected = { code: number | null; result?: Record<string, unknown>; error?: unknown; advice: string }
 
 /** `args`: the method and what it needs, such as `tools/call --tool-name whoami`. */
 export async function inspect(place: Place, token: string, era: Era, ...args: string[]): Promise<Inspected> {

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 const CALLS_PER_TOKEN = 35
 const CALLS_TO_FINISH = 20
 
-export type TokenProxy = {
+type TokenProxy = {
   readonly url: string
   /** Requests that were passed on. */
   readonly count: number

@@ -2,6 +2,8 @@
 import http from 'node:http'
 import https from 'node:https'
 
+/** Another loopback address than 127.0.0.1, so that one test's limits do not hit the next; a function: asked each time. */
+export type Source = string | (() => string)
 export type HttpReply = { status: number; headers: http.IncomingHttpHeaders; text: string }
 export type HttpRequest = {
   method?: string
@@ -9,9 +11,17 @@ export type HttpRequest = {
   body?: string
   /** PEM of who signed the server's certificate. */
   ca?: string | Buffer
-  /** Another loopback address than 127.0.0.1, so that one test's limits do not hit the next; a function: asked each time. */
-  from?: string | (() => string)
+  from?: Source
 }
+
+/** One address after another of `network` (three numbers), for tests that are not about the edge's limits by address. */
+export function addressesIn(network: string): () => string {
+  let asked = 0
+  return () => `${network}.${(asked++ % 250) + 1}`
+}
+
+const localAddress = (from: Source | undefined): { localAddress?: string } =>
+  from ? { localAddress: typeof from === 'string' ? from : from() } : {}
 
 export function send(
   url: string,
@@ -26,7 +36,7 @@ export function send(
         headers: body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers },
         timeout: 60_000,
         ...(ca ? { ca } : {}),
-        ...(from ? { localAddress: typeof from === 'string' ? from : from() } : {}),
+        ...localAddress(from),
       },
       (response) => {
         let text = ''
@@ -53,7 +63,7 @@ export function sendRaw(origin: string, target: string, { ca, from }: HttpReques
     port,
     path: target,
     ...(ca ? { ca } : {}),
-    ...(from ? { localAddress: typeof from === 'string' ? from : from() } : {}),
+    ...localAddress(from),
   }
   return new Promise((resolve, reject) => {
     https

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { ATTRIBUTE, migrateRealm } from '../../scripts/embedded/keycloak/migrate.ts'
 import { openRealm, type TestRealm } from './keycloak.ts'
-import { ROOT } from './support.ts'
 
 let realm: TestRealm
 let before: string
@@ -44,7 +43,6 @@ const run = (folder: string): Promise<number> =>
   migrateRealm({
     url: realm.url,
     operatorSecret: realm.operatorSecret,
-    root: ROOT,
     values: { MCP_URL: realm.mcp },
     say: (line) => lines.push(line),
     folder,
@@ -108,7 +106,6 @@ test('a wrong operator secret is one sentence', async () => {
   const wrong = migrateRealm({
     url: realm.url,
     operatorSecret: 'wrong',
-    root: ROOT,
     values: {},
     say: () => {},
     folder: folderOf({}),

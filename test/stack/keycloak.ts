@@ -1,11 +1,11 @@
-// The Keycloak of the shared stack, as its operator and as the world sees it. TEST_KEYCLOAK (JSON: issuer, url, mcp and the two
-// secrets) names another one, so that the realm can be worked on without a whole stack.
+// The Keycloak of the shared stack, as its operator and as the world sees it.
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RealmAdmin } from '../../scripts/embedded/keycloak/realm-admin.ts'
 import { realmValues } from '../../scripts/embedded/keycloak/realms.ts'
 import { layoutOf } from '../../scripts/embedded/layout.ts'
 import { ensureState } from '../../scripts/embedded/state.ts'
+import { addressesIn } from './http.ts'
 import { Person } from './person.ts'
 import { sharedStack } from './shared-stack.ts'
 import { ROOT } from './support.ts'
@@ -22,51 +22,26 @@ export type TestRealm = {
   consoleSecret: string
   admin: RealmAdmin
 }
-type Given = {
-  issuer: string
-  url: string
-  mcp: string
-  operatorSecret: string
-  policySecret: string
-  consoleSecret: string
-}
-
 export async function openRealm(): Promise<TestRealm> {
-  const given = process.env['TEST_KEYCLOAK']
-  const found: Given & { ca?: Buffer } = given ? (JSON.parse(given) as Given) : await ofSharedStack()
-  const { issuer, url, ca, operatorSecret } = found
+  const stack = sharedStack()
+  const layout = layoutOf({ root: ROOT, state: stack.state, portBase: stack.portBase })
+  const values = await realmValues(layout, await ensureState(stack.state))
+  const url = `http://127.0.0.1:${layout.ports.keycloak}`
+  const operatorSecret = values['OPERATOR_SECRET']!
   return {
-    ...found,
-    world: {
-      issuer,
-      ...(ca ? { ca } : {}),
-      get from() {
-        return nextAddress()
-      },
-    },
-    publicUrl: issuer.replace(/\/realms\/.*/, ''),
+    world: { issuer: `${layout.publicUrl}/realms/bailiwick`, ca: readFileSync(stack.caFile), from: nextAddress },
+    url,
+    mcp: `${layout.publicUrl}/mcp`,
+    publicUrl: layout.publicUrl,
+    operatorSecret,
+    policySecret: values['POLICY_SECRET']!,
+    consoleSecret: values['CONSOLE_SECRET']!,
     admin: new RealmAdmin({ url, secret: operatorSecret }),
   }
 }
 
-async function ofSharedStack(): Promise<Given & { ca: Buffer }> {
-  const stack = sharedStack()
-  const layout = layoutOf({ root: ROOT, state: stack.state, portBase: stack.portBase })
-  const values = await realmValues(layout, await ensureState(stack.state))
-  return {
-    issuer: `${layout.publicUrl}/realms/bailiwick`,
-    url: `http://127.0.0.1:${layout.ports.keycloak}`,
-    mcp: `${layout.publicUrl}/mcp`,
-    operatorSecret: values['OPERATOR_SECRET']!,
-    policySecret: values['POLICY_SECRET']!,
-    consoleSecret: values['CONSOLE_SECRET']!,
-    ca: readFileSync(stack.caFile),
-  }
-}
-
-let addresses = 0
 /** The realm is tried here, not the edge's limits by address: no address asks twice in a minute. */
-export const nextAddress = (): string => `127.0.61.${(addresses = (addresses % 250) + 1)}`
+export const nextAddress = addressesIn('127.0.61')
 
 const PASSWORD = 'A-first-password-1'
 

@@ -3,13 +3,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type http from 'node:http'
-import { formBody, send } from './http.ts'
-import { AGENT, CALLBACK, sendJson, type World } from './oauth.ts'
+import { send, type Source } from './http.ts'
+import { AGENT, CALLBACK, sendForm, sendJson, type World } from './oauth.ts'
 import type { Stack } from './support.ts'
 
 export type Tokens = {
   readonly access_token: string
   readonly refresh_token?: string
+  readonly id_token?: string
   readonly expires_in: number
   readonly scope: string
 }
@@ -33,7 +34,7 @@ export class OAuthAgent {
   private readonly origin: string
 
   /** `from`: one of 127.0.0.0/8, so that one test's registrations do not use up another's limit. */
-  constructor(stack: Stack, from?: string | (() => string)) {
+  constructor(stack: Stack, from?: Source) {
     this.origin = stack.origin
     this.resource = `${stack.origin}/mcp`
     this.world = worldOf(stack, from)
@@ -99,13 +100,8 @@ export class OAuthAgent {
 
   async token(form: Readonly<Record<string, string>>): Promise<Answered<Tokens>> {
     const filled = Object.entries({ client_id: this.clientId, ...form }).filter(([, value]) => value !== '')
-    const { status, text } = await send(this.metadata!.token_endpoint, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: formBody(filled),
-      ...this.world,
-    })
-    return { status, body: JSON.parse(text) as Tokens }
+    const answer = await sendForm(this.world, this.metadata!.token_endpoint, Object.fromEntries(filled))
+    return answer as Answered<unknown> as Answered<Tokens>
   }
 
   /** One JSON-RPC request in the revision of 2025-11-25. */
@@ -146,7 +142,7 @@ export class OAuthAgent {
   }
 }
 
-export const worldOf = (stack: Stack, from?: string | (() => string)): World => ({
+export const worldOf = (stack: Stack, from?: Source): World => ({
   issuer: `${stack.origin}/realms/bailiwick`,
   ca: readFileSync(stack.caFile),
   ...(from === undefined ? {} : { from }),

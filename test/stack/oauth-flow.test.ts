@@ -127,12 +127,12 @@ test('every one of the 33 scopes can be asked for, and is offered by name', asyn
   expect(ticked(tokens.scope)).toEqual([...SCOPES].sort())
 })
 
-test('a person without an account is told so, and reaches nothing', async () => {
+test('a person who was removed is told so, and reaches nothing', async () => {
   const stranger = await invite(stack, account.id, ADDRESS)
   const { agent, tokens } = await connect(stack, stranger.person, 'profile:read', { from: ADDRESS })
   expect((await agent.call(tokens.access_token, 'whoami')).status).toBe(200)
   await stack.admin('members', 'remove', '--sub', stranger.sub, '--reason', 'left the company')
   const refused = await agent.call(tokens.access_token, 'whoami')
-  expect([401, 403]).toContain(refused.status)
+  expect([refused.status, refused.body['code']]).toEqual([403, 'NO_ACCOUNT'])
   expect((await agent.refresh(tokens.refresh_token!)).status).toBe(400)
 })

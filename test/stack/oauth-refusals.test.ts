@@ -1,18 +1,18 @@
 // What the authorization server and the edge must refuse, driven from outside. What policy refuses of a token is tested where
 // tokens can be forged: services/policy/test.
 import { uuidv7 } from '@bailiwick/kernel/ids'
-import { sendRaw } from './http.ts'
+import { addressesIn, sendRaw } from './http.ts'
 import { OAuthAgent } from './oauth-agent.ts'
-import { CALLBACK, claimsOf, newProof, sendJson } from './oauth.ts'
+import { CALLBACK, claimsOf, codeOf, newProof } from './oauth.ts'
 import { askForCode, authorize, connect, invite } from './people.ts'
 import type { Person } from './person.ts'
 import { freshAccount, sharedStack, type Account } from './shared-stack.ts'
+import { eventually } from './support.ts'
 
 const stack = sharedStack()
 const ADDRESS = '127.0.0.22'
 /** Sign-in pages are limited per address too. */
-let requests = 0
-const nextAddress = (): string => `127.0.22.${(requests++ % 250) + 1}`
+const nextAddress = addressesIn('127.0.22')
 const issuer = `${stack.origin}/realms/bailiwick`
 let account: Account
 let person: Person
@@ -41,10 +41,15 @@ describe('an authorization request', () => {
     expect(await ask({})).toHaveProperty('code')
   })
 
-  test.each(['token', 'id_token', 'id_token token', 'code token', 'none'])('of type %s is refused', async (type) => {
+  test.each(['token', 'id_token', 'id_token token', 'code token'])('of type %s is refused', async (type) => {
     const answer = await ask({ response_type: type, nonce: 'n' })
-    expect(answer).not.toHaveProperty('code')
+    expect(answer).toMatchObject({ error: 'unauthorized_client' })
     expect(answer).not.toHaveProperty('access_token')
+  })
+
+  test('of type none is answered, with nothing to redeem', async () => {
+    const answer = await ask({ response_type: 'none', nonce: 'n' })
+    expect(Object.keys(answer).sort()).toEqual(['iss', 'session_state', 'state'])
   })
 
   test.each([
@@ -89,7 +94,7 @@ const exactClient = (): Promise<string> =>
 describe('a code', () => {
   const code = async (): Promise<{ code: string; verifier: string }> => {
     const { params, verifier } = await askForCode(agent, person, 'profile:read')
-    return { code: params['code']!, verifier }
+    return { code: codeOf({ params }), verifier }
   }
   test('with another verifier, another address or another client is worth nothing', async () => {
     const wrong = await agent.exchange((await code()).code, newProof().verifier)
@@ -109,6 +114,13 @@ describe('a code', () => {
     expect(first.status).toBe(200)
     const again = await agent.exchange(once, verifier)
     expect([again.status, again.body]).toEqual([400, expect.objectContaining({ error: 'invalid_grant' })])
+    const refreshed = await agent.refresh(first.body.refresh_token!)
+    expect([refreshed.status, refreshed.body]).toEqual([400, expect.objectContaining({ error: 'invalid_grant' })])
+    await eventually(
+      'the access token is refused',
+      async () => (await agent.call(first.body.access_token, 'whoami')).status === 401,
+      2000,
+    )
   })
 })
 
@@ -154,43 +166,6 @@ describe('a registration', () => {
     })
     expect([status, body]).toEqual([403, expect.not.objectContaining({ client_id: expect.anything() })])
   })
-  test('for scopes that are not offered, other grants or wild addresses is refused', async () => {
-    await other.discover()
-    for (const members of [
-      { scope: 'profile:read everything:delete' },
-      { scope: 'profile:read roles' },
-      { redirect_uris: ['https://agent.example.test/*'] },
-      { redirect_uris: ['https://*.example.test/callback'] },
-      { redirect_uris: ['http://agent.example.test/callback'] },
-      { redirect_uris: ['javascript:alert(1)'] },
-      { redirect_uris: ['data:text/html,x'] },
-      { grant_types: ['password'] },
-      { grant_types: ['implicit'], response_types: ['token'] },
-    ]) {
-      const { status, body } = await other.register(members)
-      const granted = status === 201 ? JSON.stringify([body['grant_types'], body['redirect_uris'], body['scope']]) : ''
-      // Taken with the wish dropped is as good as refused.
-      expect([members, granted]).toEqual([
-        members,
-        expect.not.stringMatching(/everything|roles|\*|javascript|data:|"password"|"implicit"|http:\/\/agent/),
-      ])
-    }
-  })
-  test('cannot grow later beyond what a person is asked for (RFC 7592)', async () => {
-    const { body } = await other.register({ scope: 'profile:read' })
-    const changed = await sendJson(
-      other.world,
-      String(body['registration_client_uri']),
-      'PUT',
-      {
-        ...body,
-        scope: 'profile:read everything:delete',
-        grant_types: ['authorization_code', 'client_credentials', 'password'],
-      },
-      String(body['registration_access_token']),
-    )
-    expect(JSON.stringify([changed.body['scope'], changed.body['grant_types']])).not.toMatch(/everything|password/)
-  })
   test('without PKCE gets it anyway', async () => {
     const { body } = await other.register()
     const without = { client_id: body.client_id, code_challenge: '', code_challenge_method: '' }
@@ -201,14 +176,14 @@ describe('a registration', () => {
 
 describe('the password grant, device flow and token exchange', () => {
   test.each([
-    ['password', { username: 'x', password: 'y' }],
-    ['urn:ietf:params:oauth:grant-type:device_code', { device_code: 'x' }],
-    ['urn:ietf:params:oauth:grant-type:token-exchange', { subject_token: 'x' }],
-    ['urn:openid:params:grant-type:ciba', { auth_req_id: 'x' }],
-  ])('%s is refused', async (grant_type, form) => {
-    const { status, body } = await agent.token({ grant_type, ...(form as Record<string, string>) })
-    expect(status).toBeGreaterThanOrEqual(400)
-    expect(body).not.toHaveProperty('access_token')
+    ['password', 'unauthorized_client', { username: 'x', password: 'y' }],
+    ['urn:ietf:params:oauth:grant-type:device_code', 'unsupported_grant_type', { device_code: 'x' }],
+    ['urn:ietf:params:oauth:grant-type:token-exchange', 'unsupported_grant_type', { subject_token: 'x' }],
+    ['urn:openid:params:grant-type:ciba', 'unsupported_grant_type', { auth_req_id: 'x' }],
+  ])('%s is refused', async (grant_type, error, form) => {
+    const answer = await agent.token({ grant_type, ...(form as Record<string, string>) })
+    expect([answer.status, answer.body]).toMatchObject([400, { error }])
+    expect(answer.body).not.toHaveProperty('access_token')
   })
 })
 
@@ -221,7 +196,9 @@ describe('the gateway', () => {
     }
   })
   test('refuses ID tokens, refresh tokens and tokens that were made for another audience', async () => {
-    const { tokens } = await authorize(agent, person, 'profile:read databases:read')
+    const { tokens } = await authorize(agent, person, 'openid profile:read')
+    expect(claimsOf(tokens.id_token)['typ']).toBe('ID')
+    expect((await agent.call(tokens.id_token!, 'whoami')).status).toBe(401)
     expect((await agent.call(tokens.refresh_token!, 'whoami')).status).toBe(401)
     const forAccount = await accountToken()
     expect([claimsOf(forAccount)['aud']].flat()).not.toContain(agent.resource)
@@ -232,8 +209,8 @@ describe('the gateway', () => {
     async (resource) => {
       for (const atTheEnd of [resource, agent.resource]) {
         const { verifier, challenge } = newProof()
-        const { params } = await person.look(agent.authorizationUrl('profile:read', challenge, { resource }), CALLBACK)
-        const answer = await agent.exchange(params!['code']!, verifier, { resource: atTheEnd })
+        const arrival = await person.look(agent.authorizationUrl('profile:read', challenge, { resource }), CALLBACK)
+        const answer = await agent.exchange(codeOf(arrival), verifier, { resource: atTheEnd })
         expect([answer.status, answer.body]).toEqual([400, expect.objectContaining({ error: 'invalid_target' })])
       }
     },
@@ -245,8 +222,8 @@ async function accountToken(): Promise<string> {
   const { verifier, challenge } = newProof()
   const callback = `${issuer}/account/`
   const changes = { client_id: 'account-console', redirect_uri: callback, resource: '' }
-  const { params } = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
-  const { body } = await agent.exchange(params['code']!, verifier, changes)
+  const arrival = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
+  const { body } = await agent.exchange(codeOf(arrival), verifier, changes)
   return body.access_token
 }
 

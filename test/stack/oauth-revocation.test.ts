@@ -1,9 +1,9 @@
 // Revoked in the person's account page, by an administrator of the identity provider, or by ./bailiwick admin: how long until the
 // next call is refused. Each try is a fresh token that worked until then.
 import { realmAdminOf } from './backends.ts'
-import { formBody, send } from './http.ts'
+import { addressesIn, send } from './http.ts'
 import { OAuthAgent, type Tokens } from './oauth-agent.ts'
-import { newProof } from './oauth.ts'
+import { codeOf, newProof, sendForm } from './oauth.ts'
 import { authorize, invite } from './people.ts'
 import type { Person } from './person.ts'
 import { freshAccount, sharedStack } from './shared-stack.ts'
@@ -17,8 +17,7 @@ const SCOPE = 'profile:read'
 const APPS = 20
 
 /** The edge limits sign-ins per address; a hundred in a minute are a hundred offices. */
-let requests = 0
-const nextAddress = (): string => `127.0.31.${(requests++ % 250) + 1}`
+const nextAddress = addressesIn('127.0.31')
 let person: Person
 let sub: string
 let agents: OAuthAgent[]
@@ -30,7 +29,7 @@ beforeAll(async () => {
   agents = []
   for (let number = 0; number < APPS; number += 1) {
     // Registrations are limited per address.
-    const agent = new OAuthAgent(stack, `127.0.0.${40 + Math.floor(number / 5)}`)
+    const agent = new OAuthAgent(stack, `127.0.0.${60 + Math.floor(number / 5)}`)
     const { status, body } = await agent.register()
     if (status !== 201) throw new Error(JSON.stringify(body))
     agents.push(agent)
@@ -43,8 +42,8 @@ async function removeInAccountPage(agent: OAuthAgent): Promise<void> {
     const { verifier, challenge } = newProof()
     const callback = `${issuer}/account/`
     const changes = { client_id: 'account-console', redirect_uri: callback, resource: '' }
-    const { params } = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
-    const { body } = await agent.exchange(params['code']!, verifier, changes)
+    const arrival = await person.visit(agent.authorizationUrl('openid', challenge, changes), callback)
+    const { body } = await agent.exchange(codeOf(arrival), verifier, changes)
     accountToken = { token: body.access_token, until: Date.now() + 120_000 }
   }
   const { status } = await send(`${issuer}/account/applications/${encodeURIComponent(agent.clientId)}/consent`, {
@@ -64,12 +63,8 @@ const removeByOperator = (agent: OAuthAgent): Promise<unknown> =>
   stack.admin('apps', 'revoke', '--app', `oauth:${sub}:${agent.clientId}`, '--reason', 'a test')
 
 async function revokeToken(agent: OAuthAgent, tokens: { refresh_token?: string }): Promise<void> {
-  const { status } = await send(agent.metadata!.revocation_endpoint, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: formBody({ client_id: agent.clientId, token: tokens.refresh_token!, token_type_hint: 'refresh_token' }),
-    ...agent.world,
-  })
+  const form = { client_id: agent.clientId, token: tokens.refresh_token!, token_type_hint: 'refresh_token' }
+  const { status } = await sendForm(agent.world, agent.metadata!.revocation_endpoint, form)
   expect(status).toBe(200)
 }
 

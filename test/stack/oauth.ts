@@ -1,11 +1,11 @@
 // An agent's side of OAuth: registers itself, builds the sign-in address, redeems codes, refreshes. Says what came back and
 // judges nothing.
 import { createHash, randomBytes } from 'node:crypto'
-import { formBody, send } from './http.ts'
+import { formBody, send, type Source } from './http.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 export type Answer = { status: number; body: Json }
-export type World = { issuer: string; ca?: string | Buffer; from?: string | (() => string) }
+export type World = { issuer: string; ca?: string | Buffer; from?: Source }
 export type Proof = { verifier: string; challenge: string }
 
 export const CALLBACK = 'http://127.0.0.1:53682/callback'
@@ -74,12 +74,24 @@ export async function peek(world: World, url: string): Promise<{ status: number;
   return { status: reply.status, to: location ? new URL(location, url) : null, text: reply.text }
 }
 
-export async function askToken(
+/** The code that an authorization request came back with. */
+export function codeOf({ params }: { params: Readonly<Record<string, string>> | null }): string {
+  const code = params?.['code']
+  if (code === undefined) throw new Error(`no code: ${JSON.stringify(params)}`)
+  return code
+}
+
+type Basic = { id: string; secret: string }
+export const askToken = (world: World, fields: Readonly<Record<string, string>>, basic?: Basic): Promise<Answer> =>
+  sendForm(world, `${world.issuer}/protocol/openid-connect/token`, fields, basic)
+
+export async function sendForm(
   world: World,
+  url: string,
   fields: Readonly<Record<string, string>>,
-  basic?: { id: string; secret: string },
+  basic?: Basic,
 ): Promise<Answer> {
-  const reply = await send(`${world.issuer}/protocol/openid-connect/token`, {
+  const reply = await send(url, {
     method: 'POST',
     headers: {
       'content-type': 'application/x-www-form-urlencoded',

@@ -1,6 +1,7 @@
 // People and their apps in a stack under test: invited by the operator, signed in by themselves, connected with consent.
+import type { Source } from './http.ts'
 import { OAuthAgent, worldOf, type Tokens } from './oauth-agent.ts'
-import { CALLBACK, newProof } from './oauth.ts'
+import { CALLBACK, codeOf, newProof } from './oauth.ts'
 import { Person } from './person.ts'
 import type { Stack } from './support.ts'
 
@@ -13,7 +14,7 @@ export type Member = { readonly sub: string; readonly person: Person }
 export type Ticks = readonly string[] | 'all' | null
 
 /** A new person who is an owner of `account`; has not signed in yet. */
-export async function invite(stack: Stack, account: string, from?: string | (() => string)): Promise<Member> {
+export async function invite(stack: Stack, account: string, from?: Source): Promise<Member> {
   made += 1
   const email = `person-${Date.now().toString(36)}-${made}@example.test`
   const invited = await stack.admin<Invited>('members', 'invite', '--account', account, '--email', email)
@@ -26,7 +27,7 @@ export async function connect(
   stack: Stack,
   person: Person,
   scope: string,
-  options: { ticks?: Ticks; from?: string | (() => string) } = {},
+  options: { ticks?: Ticks; from?: Source } = {},
 ): Promise<{ agent: OAuthAgent; tokens: Tokens; pages: readonly string[] }> {
   const agent = new OAuthAgent(stack, options.from)
   const registered = await agent.register()
@@ -42,9 +43,9 @@ export async function authorize(
   ticks?: Ticks,
 ): Promise<{ tokens: Tokens; pages: readonly string[] }> {
   const { params, pages, verifier } = await askForCode(agent, person, scope, ticks)
-  if (params['code'] === undefined) throw new Error(`no code: ${JSON.stringify(params)}`)
+  const code = codeOf({ params })
   if (params['iss'] !== agent.metadata!.issuer) throw new Error(`iss is ${params['iss']} (RFC 9207)`)
-  const { status, body } = await agent.exchange(params['code'], verifier)
+  const { status, body } = await agent.exchange(code, verifier)
   if (status !== 200) throw new Error(`no tokens: ${status} ${JSON.stringify(body)}`)
   return { tokens: body, pages }
 }

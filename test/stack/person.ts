@@ -2,7 +2,7 @@
 // the codes of an authenticator app. What it does not know it reports with the page's text.
 import { createHmac } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { formBody, send, type HttpReply } from './http.ts'
+import { formBody, send, type HttpReply, type Source } from './http.ts'
 
 export type Answers = {
   /** Which of the offered scopes to tick; default: what the page has ticked. */
@@ -36,15 +36,11 @@ export class Person {
   page = ''
   readonly #cookies = new Map<string, string>()
   readonly #ca: string | Buffer | undefined
-  readonly #from: string | (() => string) | undefined
+  readonly #from: Source | undefined
   #lastPeriod = 0
 
   /** `from` as a function gives each request an address of its own: for tests that are not about the edge's limits. */
-  constructor(
-    username: string,
-    password: string,
-    world: { ca?: string | Buffer; from?: string | (() => string) } = {},
-  ) {
+  constructor(username: string, password: string, world: { ca?: string | Buffer; from?: Source } = {}) {
     this.username = username
     this.password = password
     this.#ca = world.ca
@@ -56,7 +52,7 @@ export class Person {
     const pages: string[] = []
     let at = await this.#go(url, end)
     for (let step = 0; step < MOST_STEPS; step += 1) {
-      if (at.arrived) return { pages, url: at.arrived, params: Object.fromEntries(at.arrived.searchParams) }
+      if (at.arrived) return { pages, url: at.arrived, params: paramsOf(at.arrived) }
       const html = at.reply.text
       this.page = textOf(html)
       const kind = kindOf(html)
@@ -79,9 +75,7 @@ export class Person {
   /** Where `url` leads with this person's cookies before any form is filled in: to the parameters at `end`, or to a page. */
   async look(url: string, end: string): Promise<{ status: number; params: Readonly<Record<string, string>> | null }> {
     const at = await this.#go(url, end)
-    return at.arrived
-      ? { status: 302, params: Object.fromEntries(at.arrived.searchParams) }
-      : { status: at.reply.status, params: null }
+    return at.arrived ? { status: 302, params: paramsOf(at.arrived) } : { status: at.reply.status, params: null }
   }
 
   /** Forgets the session, as a closed browser would; the authenticator app stays. */
@@ -147,7 +141,7 @@ export class Person {
         },
         ...(sent === undefined ? {} : { body: sent }),
         ...(this.#ca ? { ca: this.#ca } : {}),
-        ...(this.#from ? { from: typeof this.#from === 'function' ? this.#from() : this.#from } : {}),
+        ...(this.#from ? { from: this.#from } : {}),
       })
       this.#keepCookies(reply)
       const { location } = reply.headers
@@ -169,6 +163,10 @@ export class Person {
     }
   }
 }
+
+/** Of the query and of the fragment, in which a server would answer `response_type=token`. */
+const paramsOf = ({ searchParams, hash }: URL): Readonly<Record<string, string>> =>
+  Object.fromEntries([...searchParams, ...new URLSearchParams(hash.slice(1))])
 
 /** RFC 6238 with SHA-1, six digits. Keycloak's secret is text, and its bytes are the key. */
 export function totp(secret: string, period: number): string {

@@ -10,12 +10,23 @@ export const ResourceId = uuid.brand<'ResourceId'>()
 export type ResourceId = z.infer<typeof ResourceId>
 export const OperationId = uuid.brand<'OperationId'>()
 export type OperationId = z.infer<typeof OperationId>
+// The sub has no colon, so that two different pairs are never one principal; a client's id may be an address, with colons in it.
+const PRINCIPAL = /^(?:pat:([0-9a-f-]{36})|oauth:([0-9a-f-]{36}):(\S{1,256})|admin:\S{1,128})$/
 /** `pat:<token uuid>` or `oauth:<sub>:<client id>`: windows, pauses and idempotency are per principal. */
-export const Principal = z
-  .string()
-  .regex(/^(pat:[0-9a-f-]{36}|oauth:[^\s:]{1,128}:\S{1,256}|admin:\S{1,128})$/)
-  .brand<'Principal'>()
+export const Principal = z.string().regex(PRINCIPAL).brand<'Principal'>()
 export type Principal = z.infer<typeof Principal>
+
+/** As `Principal` has it; what is no sub or no client makes a text that it refuses. */
+export const appPrincipal = (sub: string, client: string): string => `oauth:${sub}:${client}`
+
+/** The person and the client of an app's principal; null for any other. */
+export function readAppPrincipal(text: string): { sub: string; client: string } | null {
+  const [, , sub, client] = PRINCIPAL.exec(text) ?? []
+  return sub === undefined || client === undefined ? null : { sub, client }
+}
+
+/** The personal token's id; null for any other principal. */
+export const readTokenPrincipal = (text: string): string | null => PRINCIPAL.exec(text)?.[1] ?? null
 
 /** UUIDv7 (RFC 9562 §5.7): time-ordered, 74 random bits. `now` in milliseconds. */
 export function uuidv7(now: number = Date.now()): string {

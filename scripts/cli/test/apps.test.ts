@@ -1,4 +1,4 @@
-import { readApp, revokeApp, revokeClient } from '../apps.ts'
+import { revokeApp, revokeClient } from '../apps.ts'
 import { readEmail, readSub } from '../admin-options.ts'
 import { ACCOUNT, World } from './doors.ts'
 
@@ -65,12 +65,6 @@ describe('revoking a client for everybody', () => {
 })
 
 const SUB = '0b8a4f4e-3c43-4c8a-9f2c-5a4c3f1b2d10'
-
-test('an app is named by its person and its client, whose id may be an address', () => {
-  expect(readApp(`oauth:${SUB}:${CLIENT}:8443`)).toEqual({ sub: SUB, client: `${CLIENT}:8443` })
-  for (const text of ['', SUB, `oauth:${SUB}:`, `pat:${SUB}`, `oauth:x:${CLIENT}`, `oauth:${SUB}:a b`])
-    expect(readApp(text)).toBeNull()
-})
 
 test('an e-mail address has one spelling, a person’s id too; what is neither is named', () => {
   expect(readEmail(' Ada@Example.TEST ')).toBe('ada@example.test')

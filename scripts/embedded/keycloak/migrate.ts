@@ -15,8 +15,8 @@ const READY_WITHIN_MS = 60_000
 const NAME = /^(\d{4})-[a-z0-9]+(-[a-z0-9]+)*\.ts$/
 
 /** Returns the number that the realm has in the end. Throws PlainError with what an operator can do about it. */
-export async function migrateRealm({ url, operatorSecret, root, values, say, folder }: Request): Promise<number> {
-  const files = listMigrations(folder ?? `${root}/keycloak/migrations`)
+export async function migrateRealm({ url, operatorSecret, folder, values, say }: Request): Promise<number> {
+  const files = listMigrations(folder)
   const newest = files.at(-1)?.number ?? 0
   const realm = new RealmAdmin({ url, secret: operatorSecret })
   await waitForRealm(realm, READY_WITHIN_MS)
@@ -45,11 +45,10 @@ export async function migrateRealm({ url, operatorSecret, root, values, say, fol
 type Request = {
   url: string
   operatorSecret: string
-  root: string
+  /** Of the migrations. */
+  folder: string
   values: Values
   say: (line: string) => void
-  /** Tests only: elsewhere than in the checkout. */
-  folder?: string
 }
 
 /** In order. A gap or a number twice would leave realms that differ and say the same number: thrown. */

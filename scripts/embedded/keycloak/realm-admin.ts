@@ -25,20 +25,23 @@ export class RealmFault extends Error {
   }
 }
 
+/** Nobody answers, or it is still starting: what was asked did not happen, or may be asked again. */
+export const isUnreachable = (error: unknown): boolean =>
+  error instanceof RealmFault && [0, 502, 503, 504].includes(error.status)
+
+const REALM = 'bailiwick'
 const TIMEOUT_MS = 30_000
 /** A token lives 300 s; one that ends within a request is no use. */
 const SPARE_MS = 20_000
 
 export class RealmAdmin {
-  readonly realm: string
   readonly #url: string
   readonly #clientId: string
   readonly #secret: string
   #token: { value: string; until: number } | null = null
 
   /** `url`: `http://127.0.0.1:<port>`, without a slash at its end. */
-  constructor({ url, secret, realm = 'bailiwick', clientId = 'bailiwick-operator' }: RealmDoor) {
-    this.realm = realm
+  constructor({ url, secret, clientId = 'bailiwick-operator' }: RealmDoor) {
     this.#url = url
     this.#clientId = clientId
     this.#secret = secret
@@ -92,9 +95,6 @@ export class RealmAdmin {
   async changeUser(id: string, changes: Json): Promise<void> {
     await this.put(`/users/${encodeURIComponent(id)}`, { ...(await this.user(id)), ...changes })
   }
-  deleteUser(id: string): Promise<void> {
-    return this.delete(`/users/${encodeURIComponent(id)}`)
-  }
   /** Must be changed at the next sign-in. */
   setTemporaryPassword(id: string, password: string): Promise<void> {
     return this.put(`/users/${encodeURIComponent(id)}/reset-password`, {
@@ -136,14 +136,10 @@ export class RealmAdmin {
     )
     return found[0] ?? null
   }
-  async deleteClient(clientId: string): Promise<void> {
-    const client = await this.findClient(clientId)
-    if (client) await this.delete(`/clients/${client.id}`)
-  }
 
   async #call(method: string, path: string, body?: unknown): Promise<{ body: unknown; location: string | null }> {
-    const what = `${method} /admin/realms/${this.realm}${path.replace(/\?.*/s, '')}`
-    const url = `${this.#url}/admin/realms/${encodeURIComponent(this.realm)}${path}`
+    const what = `${method} /admin/realms/${REALM}${path.replace(/\?.*/s, '')}`
+    const url = `${this.#url}/admin/realms/${REALM}${path}`
     for (let isSecondTry = false; ; isSecondTry = true) {
       const response = await reach(what, url, {
         method,
@@ -167,7 +163,7 @@ export class RealmAdmin {
   async #accessToken(): Promise<string> {
     if (this.#token && this.#token.until > Date.now()) return this.#token.value
     const what = `the token of ${this.#clientId}`
-    const response = await reach(what, `${this.#url}/realms/${this.realm}/protocol/openid-connect/token`, {
+    const response = await reach(what, `${this.#url}/realms/${REALM}/protocol/openid-connect/token`, {
       method: 'POST',
       headers: {
         authorization: `Basic ${Buffer.from(`${this.#clientId}:${this.#secret}`).toString('base64')}`,
@@ -183,7 +179,7 @@ export class RealmAdmin {
   }
 }
 
-type RealmDoor = { url: string; secret: string; realm?: string; clientId?: string }
+type RealmDoor = { url: string; secret: string; clientId?: string }
 
 async function reach(what: string, url: string, request: RequestInit): Promise<Response> {
   try {
@@ -215,8 +211,7 @@ export async function waitForRealm(admin: RealmAdmin, withinMs: number): Promise
       await admin.get('')
       return
     } catch (error) {
-      const isEarly = error instanceof RealmFault && [0, 502, 503].includes(error.status)
-      if (!isEarly || Date.now() > deadline) throw error
+      if (!isUnreachable(error) || Date.now() > deadline) throw error
       await pause(250)
     }
   }

@@ -44,7 +44,7 @@ export async function settleRealm(layout: Layout, state: State, say: (line: stri
   await migrateRealm({
     url: `http://127.0.0.1:${layout.ports.keycloak}`,
     operatorSecret: await state.secretsOf('supervisor').get('keycloak_operator_secret'),
-    root: layout.root,
+    folder: `${layout.root}/keycloak/migrations`,
     values: await realmValues(layout, state),
     say,
   })

@@ -84,13 +84,10 @@ test('a certificate whose key does not match is made anew', async () => {
 test('a certificate of an earlier version, which names an address, is made anew under the same CA', async () => {
   await ensureCertificates(folder, owner)
   const ca = read('ca.pem').fingerprint256
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' })
   writeFileSync(`${folder}/ext`, 'subjectAltName = DNS:localhost,IP:127.0.0.1\n')
-  openssl('req', '-new', '-key', `${folder}/server.key`, '-subj', '/CN=localhost', '-out', `${folder}/csr`)
-  openssl(
-    ...['x509', '-req', '-in', `${folder}/csr`, '-CA', `${folder}/ca.pem`, '-CAkey', `${folder}/ca.key`],
-    ...['-days', '90', '-set_serial', '1', '-extfile', `${folder}/ext`, '-out', `${folder}/server.pem`],
-  )
+  const run = (line: string): void => void execFileSync('openssl', line.split(' '), { cwd: folder, stdio: 'ignore' })
+  run('req -new -key server.key -subj /CN=localhost -out csr')
+  run('x509 -req -in csr -CA ca.pem -CAkey ca.key -days 90 -set_serial 1 -extfile ext -out server.pem')
   expect(read('server.pem').checkIP('127.0.0.1')).toBe('127.0.0.1')
   expect(await ensureCertificates(folder, owner)).toBe(true)
   expect(read('server.pem').checkIP('127.0.0.1')).toBeUndefined()

@@ -1,11 +1,10 @@
-// What one tunnel, one name, one client and the whole proxy may take. Far above what a metadata document needs.
+// What one tunnel, one name and the whole proxy may take. Far above what a metadata document or a registry's answer needs.
 
 export type Limits = typeof LIMITS
 
 export const LIMITS = {
-  /** Connections in all, from one client address, and to one name: one slow name must not take every place. */
+  /** Connections in all, and to one name: one slow name must not take every place. */
   connections: 64,
-  perClient: 64,
   perName: 8,
   headerBytes: 4 * 1024,
   headersMs: 5_000,

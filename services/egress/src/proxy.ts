@@ -30,7 +30,6 @@ type Refusal =
   | 'bad_request'
   | 'early_bytes'
   | 'too_many'
-  | 'too_many_for_client'
   | 'too_many_for_name'
   | 'unresolved'
   | 'too_many_addresses'
@@ -42,7 +41,6 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { resolve } = options
   const connect = options.connect ?? connectTo
   const ownAddresses = options.ownAddresses ?? readOwnAddresses
-  const perClient = createPlaces(limits.perClient)
   const perName = createPlaces(limits.perName)
   const closing = new AbortController()
   const open = new Set<Duplex>()
@@ -78,28 +76,24 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   })
   server.on('connect', (request, client, head) => {
     client.on('error', () => client.destroy())
-    const from = request.socket.remoteAddress ?? ''
-    void serve(request.url ?? '', from, client, head).catch((error: unknown) => {
+    void serve(request.url ?? '', client, head).catch((error: unknown) => {
       logger.error('broken', {}, error)
       client.destroy()
     })
   })
 
-  async function serve(url: string, from: string, client: Duplex, head: Buffer): Promise<void> {
+  async function serve(url: string, client: Duplex, head: Buffer): Promise<void> {
     const target = readTarget(url)
     if (!target.ok) return refuse(client, '403 Forbidden', target.error)
     const host = target.value
     // Nothing may follow the request before our 200: it was sent without knowing what would read it.
     if (head.length > 0) return refuse(client, '400 Bad Request', 'early_bytes', host)
-    const leaveClient = perClient.take(from)
-    if (!leaveClient) return refuse(client, '503 Service Unavailable', 'too_many_for_client', host)
-    const leaveName = perName.take(host)
+    const leave = perName.take(host)
+    if (!leave) return refuse(client, '503 Service Unavailable', 'too_many_for_name', host)
     try {
-      if (!leaveName) return refuse(client, '503 Service Unavailable', 'too_many_for_name', host)
       await openTunnel(host, client)
     } finally {
-      leaveClient()
-      leaveName?.()
+      leave()
     }
   }
 

@@ -4,8 +4,8 @@ import { Transform, type Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Limits } from './limits.ts'
 
-export type TunnelEnd = 'closed' | 'too_many_bytes' | 'idle' | 'too_long'
-export type TunnelReport = { end: TunnelEnd; downBytes: number; upBytes: number }
+type TunnelEnd = 'closed' | 'too_many_bytes' | 'idle' | 'too_long'
+type TunnelReport = { end: TunnelEnd; downBytes: number; upBytes: number }
 
 /** Settles when both sockets are gone. Never throws: an end that breaks off has closed. */
 export async function runTunnel(client: Duplex, far: Socket, limits: Limits, totalMs: number): Promise<TunnelReport> {

@@ -165,7 +165,8 @@ export async function watchTools(
   }
 }
 
-const refuse = (
+/** A refusal without policy's or the steward's word, or with the denial that they gave. */
+export const refuse = (
   sender: Sender,
   denial: Denial,
   more: Partial<Pick<Refused, 'rate' | 'receipt' | 'unreadable'>> = {},

@@ -8,12 +8,13 @@ import type { Answer, Doors, Refused } from './call.ts'
 import type { Extras } from './extras.ts'
 import type { InFlight } from './guard.ts'
 import type { Library } from './library.ts'
-import type { McpMessage } from './mcp-message.ts'
+import { TASKS_EXTENSION, type McpMessage } from './mcp-message.ts'
 import type { findMirrors } from './mcp-param.ts'
 import type { BodyLimits } from './read-body.ts'
 import type { Sender } from './sender.ts'
 import type { Streams } from './streams.ts'
 import { toRpcError } from './tool-result.ts'
+import { RPC_MISSING_CAPABILITY } from './unreadable.ts'
 
 /** Made once at start. */
 export type McpDoor = {
@@ -57,6 +58,13 @@ export function writeRefusal(exchange: Omit<Exchange, 'message'> & Partial<Excha
   const id = exchange.message?.id ?? refused.unreadable?.rpc.id ?? null
   const error = toRpcError(problem, refused.unreadable?.rpc)
   writeJson(exchange.response, problem.status, { jsonrpc: '2.0', id, error }, answerHeaders(exchange, refused))
+}
+
+/** Of a request about tasks by a client that did not declare them. */
+export const missingTasks = {
+  code: RPC_MISSING_CAPABILITY,
+  message: 'Missing required client capability',
+  data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
 }
 
 /** An error of the protocol's own. */

@@ -13,7 +13,7 @@ import type {
   ServerContext,
   ServerEventBus,
 } from '@modelcontextprotocol/server'
-import type { Members } from './mcp-message.ts'
+import type { Members } from './members.ts'
 
 type Maybe<T> = T | InputRequiredResult | null | Promise<T | InputRequiredResult | null>
 

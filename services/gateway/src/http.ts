@@ -46,7 +46,13 @@ export type GatewayOptions = {
 const MAX_HEADER_BYTES = 16 * 1024
 const HEADERS_TIMEOUT_MS = 10_000
 
-export function createApp(options: GatewayOptions): express.Express {
+export type App = {
+  readonly handle: express.Express
+  /** A server that closes waits for what is open: these are to be ended. */
+  readonly streams: Streams
+}
+
+export function createApp(options: GatewayOptions): App {
   const { doors, catalog, publicUrl, version } = options
   const hops = trustHops(options.trustedHops)
   const limits = { bytes: options.maxBodyBytes ?? 1024 * 1024, ms: options.bodyTimeoutMs ?? 15_000 }
@@ -77,8 +83,6 @@ export function createApp(options: GatewayOptions): express.Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   app.set('query parser', false)
-  // For `listen`: a server that closes waits for what is open.
-  app.locals['streams'] = streams
   app.get('/health', (_request, response) => writeJson(response, 200, { ok: true, service: 'gateway' }))
   // HSTS is the edge's to say.
   app.use(
@@ -126,7 +130,7 @@ export function createApp(options: GatewayOptions): express.Express {
     doors.logger.error('request_failed', { method: request.method }, error)
     return refuse(response, deny('INTERNAL'))
   })
-  return app
+  return { handle: app, streams }
 }
 
 function findEnvelopeProblem(request: http.IncomingMessage): Unreadable | null {
@@ -152,10 +156,10 @@ function refuse(
 
 /** Listens. `close` lets the requests in flight finish and ends the streams. */
 export async function listen(
-  app: express.Express,
+  { handle, streams }: App,
   address: { host: string; port: number },
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: true }, app)
+  const server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: true }, handle)
   server.headersTimeout = HEADERS_TIMEOUT_MS
   // The body has a bound of its own (read-body.ts); this one is for what never gets there.
   server.requestTimeout = 60_000
@@ -187,7 +191,7 @@ export async function listen(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
-        ;(app.locals['streams'] as Streams | undefined)?.close()
+        streams.close()
         server.closeIdleConnections()
       }),
   }

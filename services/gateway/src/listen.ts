@@ -8,19 +8,13 @@ import {
   SUBSCRIPTION_ID_META_KEY,
   type SubscriptionFilter,
 } from '@modelcontextprotocol/server'
+import { deny } from '@bailiwick/contracts/problem'
 import { rateHeaders } from './answer.ts'
-import { watchTools, type Identified, type Refused } from './call.ts'
-import { serverInfo, writeRefusal, writeRpcError, type Exchange, type McpDoor } from './exchange.ts'
-import { overloaded } from './guard.ts'
-import { TASKS_EXTENSION, type McpMessage } from './mcp-message.ts'
+import { refuse, watchTools, type Identified } from './call.ts'
+import { missingTasks, serverInfo, writeRefusal, writeRpcError, type Exchange, type McpDoor } from './exchange.ts'
+import type { McpMessage } from './mcp-message.ts'
+import { isMembers } from './members.ts'
 import type { Stream } from './streams.ts'
-
-const RPC_MISSING_CAPABILITY = -32_021
-export const missingTasks = {
-  code: RPC_MISSING_CAPABILITY,
-  message: 'Missing required client capability',
-  data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
-}
 
 /** A policy that answers at once again and again must not become a loop at full speed. */
 const MIN_WATCH_MS = 100
@@ -58,15 +52,8 @@ export async function serveListen(exchange: Exchange, { rate, principal }: Ident
     },
   })
   if (!stream) {
-    const refused: Refused = {
-      ok: false,
-      requestId: sender.request_id,
-      rate,
-      denial: overloaded(),
-      receipt: null,
-      unreadable: null,
-    }
-    return writeRefusal(exchange, refused)
+    const denial = deny('IN_FLIGHT_LIMIT', { detail: 'Too many open streams.', retry_after_s: 5 })
+    return writeRefusal(exchange, refuse(sender, denial, { rate }))
   }
   // It waits from here on: no work, and so no place among what is worked on.
   door.inFlight.leave(response)
@@ -99,9 +86,9 @@ const LISTS = {
 
 function readFilter({ params }: McpMessage): (SubscriptionFilter & { taskIds?: unknown }) | null {
   const { notifications } = params
-  if (typeof notifications !== 'object' || notifications === null || Array.isArray(notifications)) return null
+  if (!isMembers(notifications)) return null
   const parsed = specTypeSchemas.SubscriptionFilter['~standard'].validate(notifications)
-  return 'issues' in parsed && parsed.issues ? null : (notifications as SubscriptionFilter)
+  return 'issues' in parsed && parsed.issues ? null : notifications
 }
 
 /** What was asked for and can come at all. */

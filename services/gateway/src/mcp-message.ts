@@ -6,6 +6,7 @@ import { err, ok, type Result } from '@bailiwick/kernel/result'
 import type { Input, Parsed } from './call.ts'
 import { chooseIdempotencyKey } from './idempotency-key.ts'
 import { decodeSentinel, findMirrorProblem, type findMirrors } from './mcp-param.ts'
+import { isMembers, type Members } from './members.ts'
 import {
   RPC_HEADER_MISMATCH,
   RPC_INVALID_PARAMS,
@@ -20,7 +21,6 @@ const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26']
 export const VERSIONS = [MODERN_VERSION, ...LEGACY_VERSIONS]
 
 type RpcId = string | number
-export type Members = { readonly [key: string]: Input }
 
 export type McpMessage = {
   /** Null for a notification. */
@@ -37,9 +37,6 @@ export type McpMessage = {
   /** Set for `tools/call`. */
   readonly call: Parsed | null
 }
-
-const isMembers = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isRpcId = (id: unknown): id is RpcId =>
   (typeof id === 'string' && id.length <= 256) || (typeof id === 'number' && Number.isSafeInteger(id))

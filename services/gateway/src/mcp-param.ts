@@ -3,13 +3,10 @@
 import type http from 'node:http'
 import type { CatalogTool } from '@bailiwick/contracts/catalog'
 import type { Json } from '@bailiwick/kernel/canonical'
+import { isMembers, type Members } from './members.ts'
 
 /** Header name in lower case, and where in the arguments its value stands. */
 type Mirror = { readonly header: string; readonly path: readonly string[] }
-
-type Members = { readonly [key: string]: Json | undefined }
-const isMembers = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Only the tools that have such parameters. */
 export const findMirrors = (tools: readonly CatalogTool[]): ReadonlyMap<string, readonly Mirror[]> =>

@@ -15,7 +15,8 @@ import { assertNever, Fault } from '@bailiwick/kernel/result'
 import { serverInfo, type McpDoor } from './exchange.ts'
 import type { Extras } from './extras.ts'
 import { OWN, PUBLIC } from './library.ts'
-import { MODERN_VERSION, TASKS_EXTENSION, VERSIONS, type McpMessage, type Members } from './mcp-message.ts'
+import { MODERN_VERSION, TASKS_EXTENSION, VERSIONS, type McpMessage } from './mcp-message.ts'
+import type { Members } from './members.ts'
 
 /** What the SDK is to shape. */
 export type Prepared =
@@ -47,7 +48,7 @@ const noElicitation: jsonSchemaValidator = {
 }
 
 /** What the SDK made of it. A notification has no text. */
-export type Shaped = { readonly status: number; readonly type: string | null; readonly text: string }
+type Shaped = { readonly status: number; readonly type: string | null; readonly text: string }
 
 /**
  * Lets the SDK shape the answer to `message` in the protocol revision that the message was sent in. These are the building blocks

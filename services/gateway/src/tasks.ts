@@ -5,10 +5,12 @@ import { INVALID_PARAMS } from '@modelcontextprotocol/server'
 import { isCode } from '@bailiwick/contracts/codes'
 import { UNDO_WINDOW_MS } from '@bailiwick/contracts/permit'
 import { deny, toProblem } from '@bailiwick/contracts/problem'
+import { err, ok, type Result } from '@bailiwick/kernel/result'
 import { z } from 'zod'
 import { answerCall, identify, type Answer, type Done, type Started } from './call.ts'
-import { answerHeaders, writeRefusal, writeResult, writeRpcError, type Exchange } from './exchange.ts'
-import { missingTasks } from './listen.ts'
+import { answerHeaders, missingTasks, writeRefusal, writeResult, writeRpcError, type Exchange } from './exchange.ts'
+import type { McpMessage } from './mcp-message.ts'
+import { isMembers } from './members.ts'
 import { isHttpProblem, toFailure, toRpcError, toSuccess } from './tool-result.ts'
 
 /** Twelve calls a minute of the sixty that the window allows. */
@@ -67,21 +69,14 @@ const pause = (ms: number): Promise<null> =>
 
 export async function serveTask(exchange: Exchange): Promise<void> {
   const { door, sender, message } = exchange
-  const { taskId, inputResponses } = message.params
-  const problem = !message.takesTasks
-    ? missingTasks
-    : typeof taskId !== 'string'
-      ? { code: INVALID_PARAMS, message: 'Invalid params: taskId is missing' }
-      : message.method === 'tasks/update' && (typeof inputResponses !== 'object' || inputResponses === null)
-        ? { code: INVALID_PARAMS, message: 'Invalid params: inputResponses is missing' }
-        : null
-  if (problem) {
+  const asked = readTaskId(message)
+  if (!asked.ok) {
     // Counted, like every message.
     const identified = await identify(door.doors, sender, message.method)
     if (!identified.ok) return writeRefusal(exchange, identified.error)
-    return writeRpcError(exchange, problem, problem === missingTasks ? 400 : 200)
+    return writeRpcError(exchange, asked.error, asked.error === missingTasks ? 400 : 200)
   }
-  const seen = await lookAt(exchange, taskId as string)
+  const seen = await lookAt(exchange, asked.value)
   if (!seen.ok) {
     const { code } = seen.denial
     return code === 'NOT_FOUND' || code === 'INPUT_INVALID' ? writeNoTask(exchange, seen) : writeRefusal(exchange, seen)
@@ -93,6 +88,16 @@ export async function serveTask(exchange: Exchange): Promise<void> {
   const result = message.method === 'tasks/get' ? toTask(exchange, operation, seen) : {}
   writeResult(exchange, { resultType: 'complete', ...result }, answerHeaders(exchange, seen))
 }
+
+function readTaskId({ method, params, takesTasks }: McpMessage): Result<string, { code: number; message: string }> {
+  const { taskId, inputResponses } = params
+  if (!takesTasks) return err(missingTasks)
+  if (typeof taskId !== 'string') return err(invalid('taskId'))
+  if (method === 'tasks/update' && !isMembers(inputResponses)) return err(invalid('inputResponses'))
+  return ok(taskId)
+}
+
+const invalid = (missing: string) => ({ code: INVALID_PARAMS, message: `Invalid params: ${missing} is missing` })
 
 /** The same for what is absent, another account's, or no task. */
 const writeNoTask = (exchange: Exchange, seen: Answer): void =>
@@ -116,7 +121,7 @@ function toTask({ door, sender }: Exchange, operation: Operation, { requestId }:
   if (operation.state === 'running') return working(operation)
   if (operation.state === 'done') {
     const output = (operation.answer ?? {}) as Done['output']
-    const result = toSuccess({ output, requestId, receipt: operation.receipt ?? 0 })
+    const result = toSuccess({ output, requestId, receipt: operation.receipt })
     const hint = { type: 'text' as const, text: SECRET_HINT }
     const content = door.catalog.tools.get(operation.tool)?.secret ? [...result.content, hint] : result.content
     return { ...shared(operation), status: 'completed', result: { resultType: 'complete', ...result, content } }

@@ -11,10 +11,10 @@ export function toSuccess({
   output,
   requestId,
   receipt,
-}: Pick<Done, 'output' | 'requestId' | 'receipt'>): CallToolResult {
+}: Pick<Done, 'output' | 'requestId'> & { readonly receipt: number | null }): CallToolResult {
   return {
     content: [
-      { type: 'text', text: `Done; receipt ${receipt}.${describeUndo(output['undo'])}` },
+      { type: 'text', text: `Done${receipt === null ? '' : `; receipt ${receipt}`}.${describeUndo(output['undo'])}` },
       { type: 'text', text: JSON.stringify(output) },
     ],
     structuredContent: { ...output },

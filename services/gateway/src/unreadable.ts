@@ -18,6 +18,7 @@ const RPC_PARSE_ERROR = -32_700
 export const RPC_INVALID_REQUEST = -32_600
 export const RPC_INVALID_PARAMS = -32_602
 export const RPC_HEADER_MISMATCH = -32_020
+export const RPC_MISSING_CAPABILITY = -32_021
 export const RPC_UNSUPPORTED_VERSION = -32_022
 
 export function unreadable(

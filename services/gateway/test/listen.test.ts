@@ -200,6 +200,11 @@ test('streams are bounded for each principal and together; a place is free again
   const first = await open('a')
   expect([first.status, (await open('a')).status, (await open('a')).status]).toEqual([200, 200, 503])
   expect([(await open('b')).status, (await open('b')).status]).toEqual([200, 503])
+  const refused = await gateway.send('subscriptions/listen', TOOLS, { token: 'a' })
+  expect([refused.headers.get('retry-after'), (await readRpc(refused)).error!.data['problem']]).toEqual([
+    '5',
+    expect.objectContaining({ code: 'IN_FLIGHT_LIMIT', detail: 'Too many open streams.' }),
+  ])
   await first.stream.next()
   await first.stream.cancel()
   await until(async () => (await open('b')).status === 200)

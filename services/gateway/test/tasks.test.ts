@@ -5,7 +5,14 @@ import { uuidv7 } from '@bailiwick/kernel/ids'
 import { readRpc, startGateway, TOKEN, type Gateway } from './gateway.ts'
 
 type State = 'running' | 'done' | 'refused' | 'unknown'
-type Kept = { owner: string; tool: string; state: State; code: string | null; finish: () => void }
+type Kept = {
+  owner: string
+  tool: string
+  state: State
+  code: string | null
+  receipt?: number | null
+  finish: () => void
+}
 
 let gateway: Gateway
 let kept: Map<string, Kept>
@@ -45,7 +52,7 @@ afterEach(async () => {
   await gateway.close()
 })
 
-const view = (operation_id: string, { tool, state, code }: Kept) => ({
+const view = (operation_id: string, { tool, state, code, receipt = 9 }: Kept) => ({
   operation_id,
   tool,
   state,
@@ -57,7 +64,7 @@ const view = (operation_id: string, { tool, state, code }: Kept) => ({
   detail: null,
   progress: state === 'running' ? 0.5 : 1,
   answer: state === 'done' ? { echo: 'late' } : null,
-  receipt: state === 'running' ? null : 9,
+  receipt: state === 'running' ? null : receipt,
 })
 
 const tasks = true
@@ -92,6 +99,14 @@ test('a long call becomes a task with its operation as id, can be looked at unti
     resultType: 'complete',
     status: 'completed',
     result: { structuredContent: { echo: 'late' }, _meta: { 'io.bailiwick/receipt': { index: 9 } } },
+  })
+})
+
+test('a task that is done before its entry can be seen names no receipt', async () => {
+  const { taskId, operation } = await begin()
+  Object.assign(operation, { state: 'done', receipt: null })
+  expect((await look(taskId)).result).toMatchObject({
+    result: { content: [{ text: 'Done.' }, {}], _meta: { 'io.bailiwick/receipt': { index: null } } },
   })
 })
 

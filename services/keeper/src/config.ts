@@ -22,8 +22,8 @@ const Settings = z.object({
   BAILIWICK_CLUSTER_HOST: z.string().min(1).default('127.0.0.1'),
   /** host:port of the resolver that is asked whether a domain's owner proved it; absent: the system's. */
   BAILIWICK_DNS_RESOLVER: HostPort.transform(({ host, port }) => `${host}:${port}`).optional(),
-  /** Origin of the HTTP proxy that is the only way out for HTTPS; absent: straight out, to public addresses only. */
-  BAILIWICK_EGRESS_URL: z.url({ protocol: /^http$/ }).optional(),
+  /** Origin of the HTTP proxy that is the only way out for HTTPS. */
+  BAILIWICK_EGRESS_URL: z.url({ protocol: /^http$/ }),
   /** What new zones name as their servers, separated by commas. */
   BAILIWICK_NAME_SERVERS: z
     .string()

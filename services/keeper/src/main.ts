@@ -60,7 +60,7 @@ await runMain('keeper', async () => {
     vault,
     operations,
     resolver: config.BAILIWICK_DNS_RESOLVER ?? null,
-    egress: config.BAILIWICK_EGRESS_URL ?? null,
+    egress: config.BAILIWICK_EGRESS_URL,
     ...(config.BAILIWICK_NAME_SERVERS ? { nameServers: config.BAILIWICK_NAME_SERVERS } : {}),
     stateDir,
     logger,

@@ -89,6 +89,7 @@ export async function startBench() {
         vault,
         operations,
         resolver: null,
+        egress: 'http://127.0.0.1:1',
         stateDir,
         logger: silentLogger,
         clock,

@@ -57,6 +57,7 @@ beforeAll(async () => {
     BAILIWICK_VAULT_URL: `http://127.0.0.1:${vault.port}`,
     // Nothing listens there: a peer that is down keeps no keeper from starting.
     BAILIWICK_POWERDNS_URL: 'http://127.0.0.1:1',
+    BAILIWICK_EGRESS_URL: 'http://127.0.0.1:1',
     BAILIWICK_CLUSTER_PORTS: `${first}-${first + 9}`,
   })
 })

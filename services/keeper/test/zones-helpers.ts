@@ -195,6 +195,8 @@ export async function zonesWorld(settings: { timeoutMs?: number; resolver?: stri
       vault,
       operations,
       resolver: settings.resolver ?? null,
+      // Nothing listens there: no test reads a real registry.
+      egress: 'http://127.0.0.1:1',
       stateDir,
       logger: silentLogger,
       clock,

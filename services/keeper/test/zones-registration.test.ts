@@ -1,26 +1,35 @@
-// RDAP against real HTTPS servers on loopback that fail in every way a stranger's can. The one thing that is told apart from
-// production is which addresses count as public.
+// RDAP through the egress proxy, against a real HTTPS server that fails in every way a stranger's can. Told apart from production
+// are what the proxy finds names to be, and where it ends up instead of those addresses.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import http from 'node:http'
+import type http from 'node:http'
 import https from 'node:https'
 import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { fakeClock } from '@bailiwick/kernel/clock'
+import { silentLogger } from '@bailiwick/kernel/logger'
+import { startProxy, type Proxy } from '../../egress/src/proxy.ts'
 import { createRegistration, type Registry } from '../src/zones/outside/registration.ts'
 
 type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 const folder = mkdtempSync(`${tmpdir()}/bailiwick-rdap-`)
 let ca: string
 let server: https.Server
-let port: number
+let proxy: Proxy
 let addresses: Record<string, string[]>
 let paths: Record<string, Handler>
 let asked: string[]
+let dialled: string[]
 const clock = fakeClock(Date.parse('2026-06-01T00:00:00Z'))
 
 beforeAll(async () => {
-  const names = ['iana.test', 'rdap.test', 'other.test', 'private.test', 'mixed.test']
+  const names = [
+    'iana.example.net',
+    'rdap.example.net',
+    'other.example.net',
+    'private.example.net',
+    'mixed.example.net',
+  ]
   execFileSync(
     'openssl',
     [
@@ -48,9 +57,20 @@ beforeAll(async () => {
     else response.writeHead(404).end()
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  port = (server.address() as AddressInfo).port
+  const { port } = server.address() as AddressInfo
+  proxy = await startProxy({
+    listen: { host: '127.0.0.1', port: 0 },
+    logger: silentLogger,
+    resolve: async (name) => addresses[name] ?? [],
+    connect: (address) => {
+      dialled.push(address)
+      return connect(port, '127.0.0.1')
+    },
+    ownAddresses: () => [],
+  })
 })
-afterAll(() => {
+afterAll(async () => {
+  await proxy.close()
   server.closeAllConnections()
   server.close()
   rmSync(folder, { recursive: true, force: true })
@@ -91,42 +111,38 @@ const domain = {
 }
 const nothing = { why: null, name: null, registrar: null, statuses: [], expires_at: null, name_servers: [] }
 
+const PUBLIC = '93.184.216.34'
 beforeEach(() => {
   asked = []
+  dialled = []
   addresses = {
-    'iana.test': ['127.0.0.1'],
-    'rdap.test': ['127.0.0.1'],
-    'other.test': ['127.0.0.1'],
-    'private.test': ['127.0.0.2'],
-    'mixed.test': ['127.0.0.1', '127.0.0.2'],
+    'iana.example.net': [PUBLIC],
+    'rdap.example.net': [PUBLIC],
+    'other.example.net': [PUBLIC],
+    'private.example.net': ['10.0.0.1'],
+    'mixed.example.net': [PUBLIC, '10.0.0.1'],
   }
-  const base = `https://rdap.test:${port}/v1/`
+  const base = 'https://rdap.example.net/v1/'
   paths = {
     '/dns.json': json({
       version: '1.0',
       services: [
         [['com', 'co.uk'], [base]],
-        [['plain'], ['http://rdap.test/']],
+        [['plain'], ['http://rdap.example.net/']],
       ],
     }),
     '/v1/domain/example.com': json(domain),
   }
 })
 
-const registry = (more: Partial<Registry> & { egress?: string } = {}): Registry => ({
-  reach: {
-    resolve: async (hostname) => addresses[hostname] ?? [],
-    mayConnect: (address) => address === '127.0.0.1',
-    port,
-    egress: more.egress ?? null,
-    ca,
-  },
-  bootstrapUrl: `https://iana.test:${port}/dns.json`,
+const registry = (more: Partial<Registry> = {}): Registry => ({
+  reach: { egress: `http://127.0.0.1:${proxy.port}`, ca },
+  bootstrapUrl: 'https://iana.example.net/dns.json',
   withinMs: 1500,
   clock,
   ...more,
 })
-const read = (name: string, more: Parameters<typeof registry>[0] = {}) => createRegistration(registry(more)).read(name)
+const read = (name: string, more: Partial<Registry> = {}) => createRegistration(registry(more)).read(name)
 
 test('registrar, status, expiry and name servers are read from the registry that IANA’s list names', async () => {
   expect(await read('example.com')).toEqual({
@@ -138,7 +154,7 @@ test('registrar, status, expiry and name servers are read from the registry that
     expires_at: Date.parse('2027-08-13T04:00:00Z'),
     name_servers: ['ns1.example.net', 'ns2.example.net'],
   })
-  expect(asked).toEqual(['iana.test/dns.json', 'rdap.test/v1/domain/example.com'])
+  expect(asked).toEqual(['iana.example.net/dns.json', 'rdap.example.net/v1/domain/example.com'])
 })
 
 test('a name below the registered one is answered with what it stands under; one that nobody registered is told apart', async () => {
@@ -217,22 +233,20 @@ describe('a registry that', () => {
 
 describe('a redirect', () => {
   test('to another public server is followed', async () => {
-    paths['/v1/domain/example.com'] = redirect(`https://other.test:${port}/moved`)
+    paths['/v1/domain/example.com'] = redirect('https://other.example.net/moved')
     paths['/moved'] = json(domain)
     expect((await read('example.com')).state).toBe('known')
-    expect(asked.at(-1)).toBe('other.test/moved')
+    expect(asked.at(-1)).toBe('other.example.net/moved')
   })
   test.each([
-    ['a name with a private address', (at: number) => `https://private.test:${at}/`],
-    ['a name with a private address among others', (at: number) => `https://mixed.test:${at}/`],
-    ['an address instead of a name', (at: number) => `https://127.0.0.1:${at}/`],
-    ['an IPv6 address', (at: number) => `https://[::1]:${at}/`],
-    ['another port', () => 'https://other.test:8443/'],
-    ['plain HTTP', (at: number) => `http://other.test:${at}/`],
-    ['a user name', (at: number) => `https://u:p@other.test:${at}/`],
-    ['a file', () => 'file:///etc/passwd'],
+    ['an address instead of a name', `https://${PUBLIC}/`],
+    ['an IPv6 address', 'https://[2606:4700::1111]/'],
+    ['another port', 'https://other.example.net:8443/'],
+    ['plain HTTP', 'http://other.example.net/'],
+    ['a user name', 'https://u:p@other.example.net/'],
+    ['a file', 'file:///etc/passwd'],
   ])('to %s is not', async (_, to) => {
-    paths['/v1/domain/example.com'] = redirect(to(port))
+    paths['/v1/domain/example.com'] = redirect(to)
     paths['/'] = json(domain)
     expect(await read('example.com')).toMatchObject({
       state: 'unknown',
@@ -240,22 +254,25 @@ describe('a redirect', () => {
     })
     expect(asked).toHaveLength(2)
   })
+  test.each([
+    ['a name with a private address', 'https://private.example.net/'],
+    ['a name with a private address among others', 'https://mixed.example.net/'],
+    ['a name of this machine', 'https://localhost/'],
+  ])('to %s ends at the proxy', async (_, to) => {
+    paths['/v1/domain/example.com'] = redirect(to)
+    paths['/'] = json(domain)
+    expect(await read('example.com')).toMatchObject({
+      state: 'unknown',
+      why: 'The registry was asked: it could not be reached.',
+    })
+    expect(asked).toHaveLength(2)
+    expect(dialled).toEqual([PUBLIC, PUBLIC])
+  })
   test('in a circle ends', async () => {
     paths['/v1/domain/example.com'] = redirect('/v1/domain/example.com')
     expect((await read('example.com')).why).toContain('redirected too often')
     expect(asked.length).toBeLessThanOrEqual(5)
   })
-})
-
-test('a name that turns to a private address after it was checked leads nowhere: the checked address is the one connected to', async () => {
-  let times = 0
-  const reach = {
-    ...registry().reach,
-    resolve: async () => ((times += 1) <= 1 ? ['127.0.0.1'] : ['127.0.0.2']),
-  }
-  const found = await read('example.com', { reach })
-  expect(found.why).toContain('not asked')
-  expect(asked).toEqual(['iana.test/dns.json'])
 })
 
 test('a certificate of nobody’s is not believed', async () => {
@@ -270,29 +287,19 @@ test('offline, without RDAP for the name, or with none over HTTPS it is unknown,
     state: 'unknown',
     why: expect.stringContaining('could not be reached'),
   })
-  addresses = { 'iana.test': ['127.0.0.1'] }
+  addresses = { 'iana.example.net': [PUBLIC] }
   for (const name of ['x.nowhere', 'x.plain'])
     expect(await read(name)).toMatchObject({ state: 'unknown', why: expect.stringContaining('no RDAP') })
 })
 
-test('behind an egress proxy every request goes through it, with the name left for it to resolve', async () => {
-  const connects: string[] = []
-  const proxy = http.createServer((_, response) => void response.writeHead(405).end())
-  proxy.on('connect', (request, socket) => {
-    connects.push(request.url!)
-    const through = connect(port, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      through.pipe(socket).pipe(through)
-    })
-    for (const end of [through, socket]) end.on('error', () => undefined)
-    through.on('close', () => socket.destroy())
+test('without the proxy nothing is asked: there is no other way out', async () => {
+  const gone = await startProxy({
+    listen: { host: '127.0.0.1', port: 0 },
+    logger: silentLogger,
+    resolve: async () => [],
   })
-  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done))
-  addresses = {}
-  const egress = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
-  expect((await read('example.com', { egress })).state).toBe('known')
-  expect(connects).toEqual([`iana.test:${port}`, `rdap.test:${port}`])
-  proxy.closeAllConnections()
-  await new Promise((done) => proxy.close(done))
-  expect((await read('example.com', { egress })).why).toContain('could not be reached')
+  await gone.close()
+  const found = await read('example.com', { reach: { egress: `http://127.0.0.1:${gone.port}`, ca } })
+  expect(found.why).toContain('could not be reached')
+  expect([...asked, ...dialled]).toEqual([])
 })

@@ -9,7 +9,6 @@ import type { LastUse } from './last-use.ts'
 import type { Limits } from './limits.ts'
 import type { Audit, Refusals } from './refusals.ts'
 import type { Status } from './status.ts'
-import type { Watches } from './watch.ts'
 
 export type Deps = {
   readonly clock: Clock
@@ -24,7 +23,6 @@ export type Deps = {
   readonly apps: Apps
   /** Null where no identity provider is configured. */
   readonly accessTokens: AccessTokens | null
-  readonly watches: Watches
   /** 32 bytes, shared with the steward only. */
   readonly permitKey: Buffer
   /** 32 bytes, policy's own. */

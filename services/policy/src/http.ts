@@ -5,11 +5,12 @@ import { decide } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { identify } from './identify.ts'
 import { assess, describe, readApproval, stillValid } from './steward-asks.ts'
+import type { Watches } from './watch.ts'
 
-export const policyHandlers = (deps: Deps): Handlers<typeof policyDoor> => ({
+export const policyHandlers = (deps: Deps, watches: Watches): Handlers<typeof policyDoor> => ({
   identify: (request) => identify(deps, request),
   decide: (request) => decide(deps, request),
-  watch: (request, { signal }) => deps.watches.watch(request, signal),
+  watch: (request, { signal }) => watches.watch(request, signal),
   stillValid: (request) => stillValid(deps, request),
   assess: (request) => assess(deps, request),
   readApproval: (request) => readApproval(deps, request),

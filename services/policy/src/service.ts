@@ -59,7 +59,7 @@ export async function startPolicy(config: Config, parts: Parts) {
   const identity = config.identity
     ? startIdentity({ config: config.identity, clock, logger, database, status, audit, hashes })
     : null
-  const most = {
+  const deps: Deps = {
     clock,
     logger,
     catalog,
@@ -74,13 +74,13 @@ export async function startPolicy(config: Config, parts: Parts) {
     permitKey,
     tokenKey,
   }
-  const deps: Deps = { ...most, watches: createWatches(most) }
+  const watches = createWatches(deps)
 
   const door = await serveDoor({
     door: policyDoor,
     listen: config.listen,
     keys: { gateway: config.keys.gateway, steward: config.keys.steward },
-    handlers: policyHandlers(deps),
+    handlers: policyHandlers(deps, watches),
     logger,
     // Those that wait take no place from those that act.
     maxInFlight: MAX_IN_FLIGHT + MAX_WATCHES,
@@ -98,7 +98,7 @@ export async function startPolicy(config: Config, parts: Parts) {
     port: door.port,
     /** In reverse: no more calls, then what is in memory is written, then the connections. */
     async close(): Promise<void> {
-      deps.watches.close()
+      watches.close()
       await Promise.all([door.close(), admin.close()])
       await identity?.close()
       await stopJobs()

@@ -1,15 +1,15 @@
 // Status in memory: tokens, apps, accounts, kill switch, freezes, as of one epoch. Whoever changes status moves the epoch in the same
 // transaction, so "the epoch is still the one I loaded under" means "nothing that I hold has changed".
 import { timingSafeEqual } from 'node:crypto'
-import { AccountId, Principal } from '@bailiwick/kernel/ids'
+import { Principal } from '@bailiwick/kernel/ids'
 import type { Logger } from '@bailiwick/kernel/logger'
 import { effectiveScopes } from '@bailiwick/contracts/scopes'
-import type { Current } from './checks/facts.ts'
+import { toAccountFacts, type AccountRow, type Current } from './checks/facts.ts'
 import { readAddressList } from './checks/token.ts'
 import type { Database, Query } from './database.ts'
-import { currentOf, loadApp, type AppStanding, type Grant } from './identity/find-app.ts'
+import { currentOf, loadApp, type AppStanding } from './identity/find-app.ts'
+import type { AccessToken } from './identity/verify-access-token.ts'
 import type { Limits } from './limits.ts'
-import type { Tier } from './rules.ts'
 
 /** How long a look at PostgreSQL's epoch counts, and how often it is taken: what bounds a revocation whose notice got lost. */
 const LOOK_EVERY_MS = 250
@@ -26,7 +26,7 @@ type Snapshot = {
   readonly apps: Map<string, Promise<AppStanding | null>>
 }
 type TokenKey = { readonly hmac: Buffer } | { readonly id: string }
-export type StatusKey = TokenKey | { readonly grant: Grant }
+export type StatusKey = TokenKey | { readonly grant: AccessToken }
 
 export type Status = {
   /** The credential with its account, or null when there is none. Up to date only after `catchUp`. */
@@ -111,7 +111,7 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
   const findToken = (held: Snapshot, key: TokenKey): Promise<Current | null> =>
     keep(held.tokens, 'id' in key ? key.id : key.hmac.toString('hex'), () => loadToken(database, key, held.killed))
 
-  const findApp = async (held: Snapshot, grant: Grant): Promise<Current | null> => {
+  const findApp = async (held: Snapshot, grant: AccessToken): Promise<Current | null> => {
     const name = `${grant.sub} ${grant.session} ${grant.client}`
     const app = await keep(held.apps, name, () => loadApp(database, grant))
     return app && currentOf(grant, app, { killed: held.killed, isFresh: isIdentityFresh() })
@@ -154,9 +154,8 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
   }
 }
 
-type TokenRow = {
+type TokenRow = AccountRow & {
   token_id: string
-  account_id: string
   hmac: Buffer
   token_name: string
   scopes: string[]
@@ -164,10 +163,6 @@ type TokenRow = {
   user_sub: string | null
   state: Current['token']['state']
   expires_at: Date
-  account_name: string
-  tier: Tier
-  frozen: boolean
-  frozen_resources: string[]
 }
 
 async function loadToken(database: Database, key: TokenKey, killed: boolean): Promise<Current | null> {
@@ -193,12 +188,6 @@ async function loadToken(database: Database, key: TokenKey, killed: boolean): Pr
       client: null,
       grant: null,
     },
-    account: {
-      id: AccountId.parse(row.account_id),
-      name: row.account_name,
-      tier: row.tier,
-      frozen: row.frozen,
-      frozenResources: new Set(row.frozen_resources),
-    },
+    account: toAccountFacts(row),
   }
 }

@@ -4,6 +4,7 @@ import type { policyDoor, Assessment } from '@bailiwick/contracts/doors/policy'
 import { inputHash, type SealedPermit } from '@bailiwick/contracts/permit'
 import { deny, withoutWhy, type Denial } from '@bailiwick/contracts/problem'
 import type { Handlers } from '@bailiwick/kernel/door'
+import { readAppPrincipal, readTokenPrincipal } from '@bailiwick/kernel/ids'
 import { err, Fault, ok } from '@bailiwick/kernel/result'
 import type { AccountFacts, Verdict } from './checks/facts.ts'
 import { checkFreezes } from './checks/freezes.ts'
@@ -12,7 +13,6 @@ import { checkTier } from './checks/tier.ts'
 import { checkToken } from './checks/token.ts'
 import type { Query } from './database.ts'
 import type { Deps } from './deps.ts'
-import { readAppPrincipal } from './identity/find-app.ts'
 import { readChanges } from './operations.ts'
 import { readPermit, type Genuine } from './permits.ts'
 import { mintPreview } from './previews.ts'
@@ -39,7 +39,8 @@ export async function stillValid(
 }
 
 async function standsForToken(deps: Deps, permit: Genuine, resources: readonly string[]): Promise<Verdict<unknown>> {
-  const current = await deps.status.find(keyOf(permit))
+  const key = keyOf(permit)
+  const current = key && (await deps.status.find(key))
   // A person who moved to another account left this permit's behind.
   if (current?.account.id !== permit.account) return err(deny('UNAUTHENTICATED', { why: 'the token is gone' }))
   const live = checkToken(current, permit.address, deps.clock.now())
@@ -167,18 +168,22 @@ const refuseForged = (deps: Deps, route: string, { permit }: SealedPermit, denia
  * An access token's own end does not end a change that it was good for when the call was permitted: the change may come back
  * hours later from a crash. What was taken back since its issue does.
  */
-function keyOf({ principal, grant, scopes }: Genuine): StatusKey {
+function keyOf({ principal, grant, scopes }: Genuine): StatusKey | null {
+  const id = readTokenPrincipal(principal)
+  if (id !== null) return { id }
   const app = readAppPrincipal(principal)
-  if (!app || !grant) return { id: principal.slice('pat:'.length) }
+  if (!app || !grant) return null
   const { issued_at: issuedAt, session } = grant
   return { grant: { ...app, session, scopes, effective: scopes, issuedAt, expiresAt: Number.POSITIVE_INFINITY } }
 }
 
 /** An app's token expires by itself, minutes from now; its grant does not. */
-const readCredential = (query: Query, { principal, client }: Genuine) =>
-  query<{ name: string; expires_at: Date | null; last_used_at: Date | null }>(
-    client === null
-      ? 'SELECT name, expires_at, last_used_at FROM policy.tokens WHERE id = $1'
-      : 'SELECT client AS name, NULL AS expires_at, last_used_at FROM policy.apps WHERE principal = $1',
-    [client === null ? principal.slice('pat:'.length) : principal],
+function readCredential(query: Query, { principal }: Genuine) {
+  const id = readTokenPrincipal(principal)
+  return query<{ name: string; expires_at: Date | null; last_used_at: Date | null }>(
+    id === null
+      ? 'SELECT client AS name, NULL AS expires_at, last_used_at FROM policy.apps WHERE principal = $1'
+      : 'SELECT name, expires_at, last_used_at FROM policy.tokens WHERE id = $1',
+    [id ?? principal],
   )
+}

@@ -27,7 +27,7 @@ const LONGEST_MS = 25_000
 /** Not everybody asks the database at the same moment. */
 const SPREAD_MS = 100
 
-export function createWatches(deps: Omit<Deps, 'watches'>): Watches {
+export function createWatches(deps: Deps): Watches {
   const perPrincipal = new Map<string, number>()
   const over = new AbortController()
   let all = 0

@@ -178,12 +178,16 @@ test('one changed character anywhere makes a good token worthless', async () => 
   // Of the signature's last character two bits are unused: another may spell the same bytes, so it is left out.
   const usable = good.length - 1
   await assert(
-    asyncProperty(integer({ min: 0, max: usable - 1 }), constantFrom('A', 'Z', 'a', 'z', '0', '9', '-', '_'), async (at, character) => {
-      if (good[at] === character || good[at] === '.') return true
-      const changed = good.slice(0, at) + character + good.slice(at + 1)
-      const { ok } = await stand.deps.accessTokens!.verify(changed, changed)
-      return !ok
-    }),
+    asyncProperty(
+      integer({ min: 0, max: usable - 1 }),
+      constantFrom('A', 'Z', 'a', 'z', '0', '9', '-', '_'),
+      async (at, character) => {
+        if (good[at] === character || good[at] === '.') return true
+        const changed = good.slice(0, at) + character + good.slice(at + 1)
+        const { ok } = await stand.deps.accessTokens!.verify(changed, changed)
+        return !ok
+      },
+    ),
     { numRuns: 300 },
   )
   for (const other of [`${payload}.${header}.${signature}`, `${header}.${payload}`, `${good}.`, ` ${good}`, `${good}=`])

@@ -1,7 +1,7 @@
 // A DNSKEY's tag and the DS records that name it, computed here: PowerDNS gives those of the name a zone is served under, and a
 // staged zone is served under another than its own. Pure.
 import { createHash } from 'node:crypto'
-import { sameDs, type DsRecord, type SigningKey } from '@bailiwick/contracts/dns'
+import type { DsRecord, SigningKey } from '@bailiwick/contracts/dns'
 
 /** RFC 8624 §3.3: 2 is SHA-256 and what registrars ask for; 4 is SHA-384. 1 is SHA-1, only recognized, never handed out. */
 const HASHES: ReadonlyMap<number, string> = new Map([
@@ -23,7 +23,7 @@ export const wireName = (name: string): Buffer =>
   ])
 
 /** `257 3 13 <base64>` as it stands on the wire. */
-export function dnskeyBytes(dnskey: string): Buffer {
+function dnskeyBytes(dnskey: string): Buffer {
   const [flags, protocol, algorithm, ...key] = dnskey.split(' ')
   const head = Buffer.alloc(4)
   head.writeUInt16BE(Number(flags), 0)
@@ -33,7 +33,7 @@ export function dnskeyBytes(dnskey: string): Buffer {
 }
 
 /** RFC 4034 appendix B. */
-export function keyTagOf(dnskey: string): number {
+function keyTagOf(dnskey: string): number {
   let sum = 0
   dnskeyBytes(dnskey).forEach((byte, index) => (sum += index % 2 === 0 ? byte << 8 : byte))
   return (sum + (sum >> 16)) & 0xffff
@@ -58,9 +58,3 @@ export const signingKeyOf = (name: string, dnskey: string): SigningKey => ({
   dnskey,
   ds: HANDED_OUT.map((digestType) => dsOf(name, dnskey, digestType)!),
 })
-
-/** Whether `ds` names this key of `name`, in any digest that we know. */
-export function namesKey(ds: DsRecord, name: string, dnskey: string): boolean {
-  const own = dsOf(name, dnskey, ds.digest_type)
-  return own !== null && sameDs(own, ds)
-}

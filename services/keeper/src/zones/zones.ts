@@ -72,8 +72,8 @@ export function createZoneVerbs(options: {
   /** Tests alone point these at servers of their own. */
   outside?: Partial<Outside>
   registry?: Partial<Registry>
-  /** The only way out for HTTPS, where there is one (an HTTP proxy's origin); null: straight, to public addresses only. */
-  egress?: string | null
+  /** The only way out for HTTPS: an HTTP proxy's origin. */
+  egress: string
   /** What a new zone's NS set names, without the final dot; the first also stands in the SOA. */
   nameServers?: readonly string[]
   timeoutMs?: number
@@ -86,7 +86,7 @@ export function createZoneVerbs(options: {
 
   const outside: Outside = { ...worldThrough(options.resolver), ...options.outside }
   const registration = createRegistration({
-    ...registryThrough(outside, options.egress ?? null, clock),
+    ...registryThrough(options.egress, clock),
     ...options.registry,
   })
 

@@ -48,20 +48,16 @@ export async function perform<T>(
   }
 }
 
-/** A change of status: in one transaction with the epoch's move, then told to every replica. */
+/** A change of status: in one transaction with the epoch's move, then told to every replica. `account`: entered before `work`. */
 export async function changeStatus<T>(
   deps: Deps,
   account: string | null,
-  work: (query: Query) => Promise<T>,
+  work: (query: Query, enter: (account: string) => Promise<void>) => Promise<T>,
 ): Promise<T> {
-  const change = async (query: Query): Promise<{ value: T; epoch: number }> => ({
-    value: await work(query),
-    epoch: await moveEpoch(query),
+  const { value, epoch } = await deps.database.acrossAccounts(async (query, enter) => {
+    if (account !== null) await enter(account)
+    return { value: await work(query, enter), epoch: await moveEpoch(query) }
   })
-  const { value, epoch } =
-    account === null
-      ? await deps.database.acrossAccounts((query) => change(query))
-      : await deps.database.inAccount(account, change)
   await deps.status.publish(epoch)
   return value
 }

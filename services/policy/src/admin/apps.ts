@@ -1,12 +1,11 @@
 // Apps that people connected, by the operator: listed, paused, resumed, revoked; a client for everybody at once.
 import type { adminDoor } from '@bailiwick/contracts/doors/policy'
 import type { Handlers } from '@bailiwick/kernel/door'
-import { AccountId, Principal } from '@bailiwick/kernel/ids'
+import { AccountId, Principal, readAppPrincipal } from '@bailiwick/kernel/ids'
 import { Fault } from '@bailiwick/kernel/result'
 import type { TokenFacts } from '../checks/facts.ts'
 import type { Query } from '../database.ts'
 import type { Deps } from '../deps.ts'
-import { readAppPrincipal } from '../identity/find-app.ts'
 import { accountIds } from './accounts.ts'
 import { changeStatus, perform } from './act.ts'
 import { accountOfMember } from './members.ts'
@@ -95,7 +94,11 @@ export function appHandlers(
       const input = { client }
       const act = { name: 'apps_revoke_client', kind: 'token_changed', account: null, reason, input, resource } as const
       const { value, receipt } = await perform(deps, act, async () => {
-        const revoked = await changeStatus(deps, null, (query) => revokeClient(query, client, reason, deps.clock.now()))
+        const revoked = await changeStatus(deps, null, async (query, enter) => {
+          const stopped = await stoppedBy(query, enter, client)
+          await revokeClient(query, client, reason, deps.clock.now())
+          return stopped
+        })
         return { value: revoked, personal: { input: { client, revoked } } }
       })
       return { revoked: value, receipt }
@@ -121,23 +124,27 @@ const listApps = (query: Query): Promise<AppRow[]> =>
      FROM policy.apps ORDER BY first_used_at, principal`,
   )
 
-/** The row that counts is the client's: it also stops who connected and has not called yet. Returned: the apps that it stops. */
-async function revokeClient(query: Query, client: string, reason: string, now: number): Promise<string[]> {
+/** The apps of all accounts that a client's revocation stops. */
+async function stoppedBy(query: Query, enter: (account: string) => Promise<void>, client: string): Promise<string[]> {
   const stopped: string[] = []
   for (const id of await accountIds(query)) {
-    await query(`SELECT set_config('bailiwick.account', $1, true)`, [id])
+    await enter(id)
     const apps = await query<{ principal: string }>(
       `SELECT principal FROM policy.apps WHERE client = $1 AND NOT ${IS_REVOKED}`,
       [client],
     )
     stopped.push(...apps.map(({ principal }) => principal))
   }
+  return stopped
+}
+
+/** The row that counts is the client's: it also stops who connected and has not called yet. */
+async function revokeClient(query: Query, client: string, reason: string, now: number): Promise<void> {
   await query(
     `INSERT INTO policy.revoked_clients (client, at, reason) VALUES ($1, $2, $3)
      ON CONFLICT (client) DO UPDATE SET at = excluded.at, reason = excluded.reason`,
     [client, new Date(now), reason],
   )
-  return stopped
 }
 
 /** Apps of the account whose row `query` sees. */

@@ -128,9 +128,9 @@ export function tokenHandlers(
         const since = new Date(seen_since - LAST_USE_LAG_MS)
         const revoked: string[] = []
         const apps: string[] = []
-        await changeStatus(deps, account, async (query) => {
+        await changeStatus(deps, account, async (query, enter) => {
           for (const id of account === null ? await accountIds(query) : [account]) {
-            await query(`SELECT set_config('bailiwick.account', $1, true)`, [id])
+            await enter(id)
             revoked.push(...(await revokeSeenSince(query, since, reason)))
             apps.push(...(await revokeAppsSeenSince(query, since, reason, deps.clock.now())))
           }

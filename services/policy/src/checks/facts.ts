@@ -1,6 +1,6 @@
 // What the checks look at: plain facts as the database has them, and the calls that carry them. No I/O.
 import type { BlockList } from 'node:net'
-import type { Principal, AccountId } from '@bailiwick/kernel/ids'
+import { AccountId, type Principal } from '@bailiwick/kernel/ids'
 import type { Rate } from '@bailiwick/contracts/doors/policy'
 import type { Denial } from '@bailiwick/contracts/problem'
 import type { Result } from '@bailiwick/kernel/result'
@@ -47,6 +47,23 @@ export type AccountFacts = {
   readonly frozen: boolean
   readonly frozenResources: ReadonlySet<string>
 }
+
+/** As the resolver functions return it (sql/0004-resolvers.sql, sql/0005-identity.sql). */
+export type AccountRow = {
+  readonly account_id: string
+  readonly account_name: string
+  readonly tier: Tier
+  readonly frozen: boolean
+  readonly frozen_resources: readonly string[]
+}
+
+export const toAccountFacts = (row: AccountRow): AccountFacts => ({
+  id: AccountId.parse(row.account_id),
+  name: row.account_name,
+  tier: row.tier,
+  frozen: row.frozen,
+  frozenResources: new Set(row.frozen_resources),
+})
 
 /** Credential, account and kill switch as of one epoch. */
 export type Current = { readonly token: TokenFacts; readonly account: AccountFacts; readonly killed: boolean }

@@ -21,7 +21,7 @@ const TOO_SOON_MS = 100
 const INSERT_AT_ONCE = 500
 
 export type Event = { readonly id: string; readonly time: number; readonly type: string; readonly reading: Reading }
-export type Poller = { close(): Promise<void> }
+type Poller = { close(): Promise<void> }
 
 export function startPoller(deps: {
   keycloak: Keycloak

@@ -14,7 +14,7 @@ import { createRecorder } from './record-events.ts'
 
 const SWEEP_EVERY_MS = 600_000
 
-export type Identity = { readonly accessTokens: AccessTokens; close(): Promise<void> }
+type Identity = { readonly accessTokens: AccessTokens; close(): Promise<void> }
 
 export function startIdentity(deps: {
   config: IdentityConfig

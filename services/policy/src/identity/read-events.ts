@@ -1,9 +1,10 @@
 // What an event of the identity provider takes back, and what the log is told of it. Pure. What is not understood but touches a
 // person or a client tightens: it costs their apps a refresh, while a revocation that is overlooked would stand for minutes.
 import type { EntryInput } from '@bailiwick/contracts/doors/audit'
+import { appPrincipal } from '@bailiwick/kernel/ids'
 import type { AdminEvent, UserEvent } from './keycloak.ts'
 
-export type BoundKind = 'realm' | 'subject' | 'app' | 'client' | 'session'
+type BoundKind = 'realm' | 'subject' | 'app' | 'client' | 'session'
 /** Tokens of whoever `key` names, issued until the event, are refused. */
 export type Bound = {
   readonly kind: BoundKind
@@ -21,7 +22,7 @@ export type Reading = {
   readonly entry: Pick<EntryInput, 'kind' | 'door' | 'decision' | 'code' | 'personal'>
 }
 
-const app = (sub: string, client: string): Bound => ({ kind: 'app', key: `oauth:${sub}:${client}` })
+const app = (sub: string, client: string): Bound => ({ kind: 'app', key: appPrincipal(sub, client) })
 const subject = (sub: string): Bound => ({ kind: 'subject', key: sub })
 const REALM: Bound = { kind: 'realm', key: '' }
 

@@ -9,7 +9,7 @@ const AT_ONCE = 64
 
 type Waiting = { id: string; entry: Pick<EntryInput, 'kind' | 'account' | 'door' | 'decision' | 'code' | 'personal'> }
 
-export type Recorder = {
+type Recorder = {
   /** Tells what waits; one run at a time, however often it is asked for. Never throws: what was not told waits. */
   run(): Promise<void>
 }

@@ -10,7 +10,7 @@ export type Issuer = Awaited<ReturnType<typeof startIssuer>>
 type Row = { id: string; time: number; [field: string]: unknown }
 
 export const AUDIENCE = 'https://mcp.example.test/mcp'
-export const CLIENT_SECRET = 'the-secret-of-policy-at-the-issuer'
+const CLIENT_SECRET = 'the-secret-of-policy-at-the-issuer'
 const REALM = '/realms/bailiwick'
 
 export async function startIssuer(clock: Clock) {

@@ -1,16 +1,11 @@
-// One JSON document from a stranger's HTTPS server: public addresses and port 443 only, few redirects each checked as the first
-// address was, bounded in bytes and time. Names are resolved here and the very address that was checked is connected to, so that a
-// name cannot turn to a private address in between; behind an egress proxy the proxy does all that.
+// One JSON document from a stranger's HTTPS server, through the egress proxy: it resolves the name, and judges the addresses that the
+// name has. Looked at here are what only we see (redirects, the answer itself), and both are bounded, in number, bytes and time.
 import https from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 
 export type Reach = {
-  /** All addresses of a name. */
-  readonly resolve: (hostname: string, deadline: number) => Promise<readonly string[]>
-  readonly mayConnect: (address: string) => boolean
-  readonly port: number
-  /** An HTTP proxy's origin that takes CONNECT. */
-  readonly egress: string | null
+  /** The proxy's origin. It takes CONNECT. */
+  readonly egress: string
   /** Instead of the system's. */
   readonly ca?: string
 }
@@ -26,7 +21,7 @@ const failed = (why: string): Failed => ({ state: 'failed', why })
 export async function getJson(reach: Reach, address: string, deadline: number): Promise<Fetched> {
   let next = address
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-    const url = allowed(next, reach.port)
+    const url = allowed(next)
     if (!url) return failed('it led to an address that is not asked')
     const answer = await get(reach, url, deadline)
     if (answer.state !== 'redirect') return answer
@@ -35,44 +30,23 @@ export async function getJson(reach: Reach, address: string, deadline: number): 
   return failed('it redirected too often')
 }
 
-/** HTTPS by name, on the one port, without anything smuggled in. */
-function allowed(address: string, port: number): URL | null {
+/** HTTPS by name, on its own port, without anything smuggled in. */
+function allowed(address: string): URL | null {
   if (!URL.canParse(address)) return null
   const url = new URL(address)
   const isPlain = url.protocol === 'https:' && url.username === '' && url.password === ''
   const isNamed = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0
-  return isPlain && isNamed && Number(url.port || 443) === port ? url : null
+  return isPlain && isNamed && url.port === '' ? url : null
 }
-
-class Refused extends Error {}
-
-/** Refuses a name with any address that may not be reached, whichever the connection would have taken. */
-const checkedLookup =
-  (reach: Reach, deadline: number): LookupFunction =>
-  (hostname, options, answer) => {
-    reach.resolve(hostname, deadline).then(
-      (addresses) => {
-        const families = addresses.map((address) => ({ address, family: isIP(address) }))
-        if (families.length === 0) return answer(new Error('no such name'), [])
-        if (!addresses.every(reach.mayConnect)) return answer(new Refused('not a public address'), [])
-        return options.all ? answer(null, families) : answer(null, families[0]!.address, families[0]!.family)
-      },
-      (error: Error) => answer(error, []),
-    )
-  }
 
 type Answer = Fetched | { readonly state: 'redirect'; readonly location: string }
 
 function get(reach: Reach, url: URL, deadline: number): Promise<Answer> {
   return new Promise((done) => {
-    const agent = new https.Agent({
-      keepAlive: false,
-      ...(reach.egress === null ? {} : { proxyEnv: { HTTPS_PROXY: reach.egress } }),
-    })
+    const agent = new https.Agent({ keepAlive: false, proxyEnv: { HTTPS_PROXY: reach.egress } })
     const request = https.get(url, {
       agent,
       headers: { accept: 'application/rdap+json, application/json', 'accept-encoding': 'identity' },
-      ...(reach.egress === null ? { lookup: checkedLookup(reach, deadline) } : {}),
       ...(reach.ca === undefined ? {} : { ca: reach.ca }),
     })
     const end = (answer: Answer): void => {
@@ -82,9 +56,7 @@ function get(reach: Reach, url: URL, deadline: number): Promise<Answer> {
       agent.destroy()
     }
     const timer = setTimeout(() => end(failed('it did not answer in time')), Math.max(0, deadline - performance.now()))
-    request.on('error', (error) =>
-      end(failed(error instanceof Refused ? 'it led to an address that is not asked' : 'it could not be reached')),
-    )
+    request.on('error', () => end(failed('it could not be reached')))
     request.on('response', (response) => {
       const { statusCode = 0, headers } = response
       if ([301, 302, 303, 307, 308].includes(statusCode) && headers.location)

@@ -10,7 +10,7 @@ const MAX_TEXTS = 100
 const LEAST_TIME_MS = 400
 
 /** What a server of ours would answer; null: we serve no such zone. */
-export type Own = { readonly mname: string; readonly serial: number }
+type Own = { readonly mname: string; readonly serial: number }
 type Seen = OutsideView['delegation'] & { readonly glue: readonly Record[] }
 
 export async function lookOutside(

@@ -43,7 +43,7 @@ async function lookUp(outside: Outside, name: string, deadline: number): Promise
   )
 }
 
-export type Parent = { readonly zone: string; readonly servers: readonly Server[] }
+type Parent = { readonly zone: string; readonly servers: readonly Server[] }
 
 /** Null: no resolver could tell. */
 export async function findParent(outside: Outside, name: string, deadline: number): Promise<Parent | null> {

@@ -5,8 +5,6 @@ import type { Registration } from '@bailiwick/contracts/dns'
 import type { Clock } from '@bailiwick/kernel/clock'
 import { getJson, type Failed, type Fetched, type Reach } from './get-json.ts'
 import { deadlineIn } from './parent.ts'
-import { isPublicAddress } from './public-address.ts'
-import { resolve, type Outside } from './world.ts'
 
 export type Registry = {
   readonly reach: Reach
@@ -22,21 +20,9 @@ const FAILURE_KEPT_MS = 60_000
 /** The domain itself, and what it may stand under. */
 const MAX_NAMES = 3
 
-export const registryThrough = (outside: Outside, egress: string | null, clock: Clock): Registry => ({
-  reach: {
-    resolve: async (hostname, deadline) => {
-      const types = ['A', 'AAAA'] as const
-      const messages = await Promise.all(types.map((type) => resolve(outside, hostname, type, deadline)))
-      return messages.flatMap((message) =>
-        (message?.answers ?? []).flatMap(({ data }) =>
-          data.type === 'A' || data.type === 'AAAA' ? [data.address] : [],
-        ),
-      )
-    },
-    mayConnect: isPublicAddress,
-    port: 443,
-    egress,
-  },
+/** `egress`: the proxy's origin. */
+export const registryThrough = (egress: string, clock: Clock): Registry => ({
+  reach: { egress },
   bootstrapUrl: IANA,
   withinMs: 4500,
   clock,

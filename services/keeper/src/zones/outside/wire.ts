@@ -1,6 +1,7 @@
 // DNS messages as bytes (RFC 1035 §4): one question out, an answer in. What comes in is from strangers: every length is checked,
 // compression may only point backwards, and a message that does not fit is no message. Pure.
 import { isIP } from 'node:net'
+import { wireName } from '../dnskey.ts'
 
 export const TYPE = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, DS: 43 } as const
 export type TypeName = keyof typeof TYPE
@@ -40,15 +41,6 @@ export const dataOf = <T extends TypeName>(
     .filter((record) => record.owner === owner && record.data.type === type)
     .map(({ data }) => data as Extract<Data, { type: T }>)
 
-const nameBytes = (name: string): Buffer =>
-  Buffer.concat([
-    ...name
-      .split('.')
-      .filter((label) => label !== '')
-      .map((label) => Buffer.concat([Buffer.from([Buffer.byteLength(label)]), Buffer.from(label, 'latin1')])),
-    Buffer.from([0]),
-  ])
-
 export function encodeQuestion(id: number, name: string, type: TypeName, recurse: boolean): Buffer {
   const head = Buffer.alloc(12)
   head.writeUInt16BE(id, 0)
@@ -61,7 +53,7 @@ export function encodeQuestion(id: number, name: string, type: TypeName, recurse
   const edns = Buffer.alloc(11)
   edns.writeUInt16BE(OPT, 1)
   edns.writeUInt16BE(UDP_BYTES, 3)
-  return Buffer.concat([head, nameBytes(name), question, edns])
+  return Buffer.concat([head, wireName(name), question, edns])
 }
 
 /** Null: these bytes are no answer that we could read. */

@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { getServers } from 'node:dns'
 import { connect, isIPv6 } from 'node:net'
-import { isPublicAddress } from './public-address.ts'
+import { isPublicAddress } from '@bailiwick/kernel/public-address'
 import { decodeMessage, encodeQuestion, TYPE, type Message, type TypeName } from './wire.ts'
 
 export type Server = { readonly address: string; readonly port: number }

@@ -4,6 +4,7 @@ import { dsContent, sameDs, type ParentDs, type Signing } from '@bailiwick/contr
 import type { ResourceId } from '@bailiwick/kernel/ids'
 import { z } from 'zod'
 import type { ToolContext } from '../../context.ts'
+import { exact } from '../../define-tool.ts'
 import { untrusted, UntrustedText } from '../../untrusted.ts'
 
 export async function readSigning(context: ToolContext, domainId: ResourceId): Promise<Signing> {
@@ -60,17 +61,21 @@ export const showKey = (key: NonNullable<Signing['key']>): z.input<typeof ShownK
 })
 
 /** What signing and leaving off capture. A key is the zone's for good, so naming it is enough to see that it is the same. */
-export type SigningState = { signed_with: string | null }
+type SigningState = { signed_with: string | null }
 export async function signingState(context: ToolContext, domainId: ResourceId): Promise<SigningState> {
   const { state, key } = await readSigning(context, domainId)
   return { signed_with: state === 'signed' && key ? key.dnskey : null }
 }
 
-/** Back to what was captured: with that very key, or with none. */
-export async function bringBackSigning(context: ToolContext, domainId: ResourceId, to: SigningState): Promise<void> {
-  const { name } = await context.resources.get(domainId)
-  const zone = { zone_id: domainId, name }
-  await (to.signed_with === null
-    ? context.keeper.unsign_zone(zone)
-    : context.keeper.sign_zone({ ...zone, dnskey: to.signed_with }))
-}
+/** Of signing and of leaving off: either is undone by going back to what was captured, with that very key or with none. */
+export const signingEffect = <Output>() =>
+  exact<{ domain_id: ResourceId }, Output, SigningState>({
+    capture: (context, { domain_id }) => signingState(context, domain_id),
+    async undo(context, { domain_id }, to) {
+      const { name } = await context.resources.get(domain_id)
+      const zone = { zone_id: domain_id, name }
+      await (to.signed_with === null
+        ? context.keeper.unsign_zone(zone)
+        : context.keeper.sign_zone({ ...zone, dnskey: to.signed_with }))
+    },
+  })

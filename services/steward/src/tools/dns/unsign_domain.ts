@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { deny } from '@bailiwick/contracts/problem'
 import { ResourceId } from '@bailiwick/kernel/ids'
-import { defineTool, exact } from '../../define-tool.ts'
-import { bringBackSigning, criticalDs, readSigning, signingState, type SigningState } from './parent-ds.ts'
+import { defineTool } from '../../define-tool.ts'
+import { criticalDs, readSigning, signingEffect } from './parent-ds.ts'
 import { DOMAIN, DomainId } from './zone.ts'
 
 const Input = z.strictObject({ domain_id: DomainId })
@@ -19,10 +19,7 @@ export default defineTool({
   output: Output,
   keep: ['domain_id'],
   resources: { domain_id: DOMAIN },
-  effect: exact<z.output<typeof Input>, z.output<typeof Output>, SigningState>({
-    capture: (context, { domain_id }) => signingState(context, domain_id),
-    undo: (context, { domain_id }, to) => bringBackSigning(context, domain_id, to),
-  }),
+  effect: signingEffect<z.output<typeof Output>>(),
   touchesCritical: async (context, { domain_id }, _present, to) =>
     to?.signed_with ? [] : criticalDs(context, domain_id),
   async prepare(context, { domain_id }) {

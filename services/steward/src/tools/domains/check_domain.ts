@@ -6,7 +6,7 @@ import { untrusted, UntrustedText } from '../../untrusted.ts'
 import { DsFit, fitOf, readSigning, SeenDs, showSeenDs } from '../dns/parent-ds.ts'
 import { DOMAIN, domainData, DomainId, readZone } from '../dns/zone.ts'
 import { sameRecords } from '../dns/critical.ts'
-import { delegationOf, findProblems, nextOf, Problem } from './problems.ts'
+import { Delegation, delegationOf, findProblems, nextOf, Problem } from './problems.ts'
 import { Verification, verificationOf } from './shape.ts'
 
 const MAX_VALUES = 50
@@ -33,9 +33,7 @@ export default defineTool({
       same: z.boolean().nullable().describe('Null: nobody answered.'),
     }),
     delegation: z.strictObject({
-      state: z
-        .enum(['here', 'partly', 'elsewhere', 'not_delegated', 'unknown'])
-        .describe('Whether the parent names this zone’s name servers.'),
+      state: Delegation.describe('Whether the parent names this zone’s name servers.'),
       parent_zone: UntrustedText.nullable(),
       source: z.enum(['parent', 'resolver']).nullable().describe('Who said so; a resolver may repeat old words.'),
       at_parent: z.array(UntrustedText),
@@ -46,7 +44,7 @@ export default defineTool({
           address: UntrustedText.nullable(),
           answers: z
             .enum(['ours', 'outdated', 'another', 'not_authoritative', 'nothing', 'not_asked'])
-            .describe('Whether it serves this zone. Not asked: it has no public address.'),
+            .describe('Whether it serves this zone. Not asked: it has no public address, or there was no time.'),
         }),
       ),
     }),

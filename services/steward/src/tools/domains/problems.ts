@@ -2,6 +2,7 @@
 // stands in the fields that are marked so.
 import { z } from 'zod'
 import type { OutsideView, Registration } from '@bailiwick/contracts/dns'
+import type { DsFit } from '../dns/parent-ds.ts'
 
 export const Problem = z.strictObject({
   code: z.string(),
@@ -10,7 +11,8 @@ export const Problem = z.strictObject({
 })
 export type Problem = z.infer<typeof Problem>
 
-export type Delegation = 'here' | 'partly' | 'elsewhere' | 'not_delegated' | 'unknown'
+export const Delegation = z.enum(['here', 'partly', 'elsewhere', 'not_delegated', 'unknown'])
+export type Delegation = z.infer<typeof Delegation>
 export type Facts = {
   readonly name: string
   readonly isVerified: boolean
@@ -18,7 +20,7 @@ export type Facts = {
   readonly isProofVisible: boolean | null
   readonly delegation: Delegation
   readonly view: OutsideView
-  readonly fit: 'matches' | 'mismatch' | 'none' | 'unknown'
+  readonly fit: z.infer<typeof DsFit>
   readonly isSigned: boolean
   readonly registration: Registration
   readonly now: number
