@@ -10,7 +10,7 @@ const SIGN_IN_HOURS = 8
 
 const TOKENS = {
   defaultSignatureAlgorithm: 'ES256',
-  accessTokenLifespan: 300,
+  accessTokenLifespan: 600,
   accessCodeLifespan: 60,
   accessCodeLifespanLogin: 1800,
   accessCodeLifespanUserAction: 900,

@@ -110,7 +110,7 @@ describe('signing in', () => {
 })
 
 describe('tokens', () => {
-  test('are ES256, for the MCP endpoint alone, for five minutes, and say who, which client and how strongly', async () => {
+  test('are ES256, for the MCP endpoint alone, for ten minutes, and say who, which client and how strongly', async () => {
     const agent = await newAgent()
     const body = await tokensFor(agent.id, 'databases:read profile:read')
     expect(headerOf(body['access_token'])).toMatchObject({ alg: 'ES256', typ: 'JWT' })
@@ -123,7 +123,7 @@ describe('tokens', () => {
       acr: 'mfa',
       typ: 'Bearer',
     })
-    expect(Number(claims['exp']) - Number(claims['iat'])).toBe(300)
+    expect(Number(claims['exp']) - Number(claims['iat'])).toBe(600)
     for (const personal of ['email', 'name', 'preferred_username', 'realm_access', 'resource_access'])
       expect(claims).not.toHaveProperty(personal)
   })
