@@ -88,7 +88,7 @@ export async function planParts(
           port: ports.postgres,
           user: own('postgres'),
           // Compiling a short query costs more than running it, and once in a while 40 ms of everybody's time.
-          settings: ['max_connections=140', 'shared_buffers=128MB', 'log_min_messages=warning', 'jit=off'],
+          settings: ['max_connections=170', 'shared_buffers=128MB', 'log_min_messages=warning', 'jit=off'],
         }),
       env: BASE_ENV,
       stopSignal: 'SIGINT',

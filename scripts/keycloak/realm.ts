@@ -68,7 +68,8 @@ const BRUTE_FORCE = {
 const EVENTS = {
   eventsEnabled: true,
   eventsExpiration: 30 * DAY,
-  eventsListeners: ['jboss-logging'],
+  // None writes them to the log as well: who mistypes puts a password where the user name goes.
+  eventsListeners: [],
   enabledEventTypes: EVENT_TYPES,
   adminEventsEnabled: true,
   adminEventsDetailsEnabled: true,

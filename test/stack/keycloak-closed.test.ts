@@ -1,18 +1,22 @@
 // Keycloak as it stands in the stack: nobody administrates it as a whole, it holds nothing it could change about itself, and
 // who has a personal token does not notice whether it is there.
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync, realpathSync } from 'node:fs'
 import { Client } from 'pg'
 import { layoutOf, USERS } from '../../scripts/embedded/layout.ts'
 import { secretOf } from './backends.ts'
 import { send } from './http.ts'
 import { openRealm, type TestRealm } from './keycloak.ts'
+import { AGENT, CALLBACK, newProof, register, signInUrl } from './oauth.ts'
+import { Person } from './person.ts'
 import { freshAccount, sharedStack } from './shared-stack.ts'
 import { eventually, ROOT } from './support.ts'
 
 const stack = sharedStack()
 const layout = layoutOf({ root: ROOT, state: stack.state, portBase: stack.portBase })
 const home = `${stack.state}/keycloak`
+const logFile = `${stack.state}/logs/keycloak.log`
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 let realm: TestRealm
 beforeAll(async () => {
@@ -127,6 +131,29 @@ test('no secret stands in its environment or on its command line', async () => {
   for (const secret of [password, realm.operatorSecret, realm.policySecret, realm.consoleSecret])
     expect(seen).not.toContain(secret)
   expect(readFileSync(`${home}/conf/keycloak.conf`, 'utf8')).toContain(password)
+})
+
+test('a password typed where the user name goes is kept neither in the log nor in the table of events', async () => {
+  const { body } = await register(realm.world, AGENT)
+  const client = String(body['client_id'])
+  const typed = `My-password-${randomUUID()}`
+  const url = signInUrl(realm.world, {
+    client_id: client,
+    scope: 'databases:read',
+    code_challenge: newProof().challenge,
+  })
+  const person = new Person(typed, 'something', realm.world)
+  await expect(person.visit(url, CALLBACK)).rejects.toThrow(/refused at password/)
+  const kept = await askDatabase(
+    `SELECT DISTINCT type, error, strpos(e::text, '${typed}') AS at FROM event_entity e
+     WHERE client_id = '${client}' AND type LIKE 'LOGIN%'`,
+  )
+  // The try itself is on record.
+  expect(kept).toEqual([{ type: 'LOGIN_ERROR', error: 'user_not_found', at: 0 }])
+  expect(await askDatabase(`SELECT id FROM event_entity e WHERE strpos(e::text, '${typed}') > 0`)).toEqual([])
+  const log = readFileSync(logFile, 'utf8')
+  expect(log.length).toBeGreaterThan(0)
+  expect(log).not.toContain(typed)
 })
 
 test('personal tokens are served while Keycloak is down, and sign-in says so', async () => {

@@ -345,6 +345,18 @@ describe('registration', () => {
     }
   })
 
+  test('names no address to go to after a sign-out but its redirect addresses', async () => {
+    for (const address of ['*', '+', 'https://elsewhere.example/*', 'https://elsewhere.example/']) {
+      const { id } = await newAgent({ post_logout_redirect_uris: [address] })
+      const kept = (await realm.admin.findClient(id))?.['attributes']
+      expect(kept).toHaveProperty(['pkce.code.challenge.method'])
+      expect(kept).not.toHaveProperty(['post.logout.redirect.uris'])
+      const leaving = new URLSearchParams({ client_id: id, post_logout_redirect_uri: 'https://elsewhere.example/' })
+      const { status, to } = await peek(world, `${world.issuer}/protocol/openid-connect/logout?${leaving.toString()}`)
+      expect({ address, status, to }).toEqual({ address, status: 400, to: null })
+    }
+  })
+
   test('a subject of its own that an agent asks for is the subject of nobody here', async () => {
     const agent = await newAgent({ subject_type: 'pairwise' })
     const { sub } = claimsOf((await tokensFor(agent.id, 'databases:read'))['access_token'])
@@ -367,11 +379,28 @@ describe('registration', () => {
     expect((await peek(world, url)).to?.searchParams.get('error')).toBe('invalid_request')
   })
 
-  test('the agent can read and remove its registration, but not turn it into more', async () => {
+  test('nobody from outside reads, changes or removes a registration, also with its token', async () => {
     const { id, body } = await newAgent({ scope: 'databases:read' })
-    const own = `${world.issuer}/clients-registrations/openid-connect/${id}`
+    const token = String(body['registration_access_token'])
+    const change = {
+      ...AGENT,
+      client_id: id,
+      client_name: 'Another name',
+      redirect_uris: ['https://elsewhere.example/cb'],
+    }
+    for (const [method, sent] of [['GET'], ['PUT', change], ['DELETE']] as const) {
+      const answer = await sendJson(world, String(body['registration_client_uri']), method, sent, token)
+      expect([method, answer]).toEqual([method, { status: 404, body: expect.objectContaining({ code: 'NOT_FOUND' }) }])
+    }
+    expect(await realm.admin.findClient(id)).toMatchObject({ name: AGENT['client_name'], redirectUris: [CALLBACK] })
+  })
+
+  test('at Keycloak itself, behind the edge, an agent cannot turn its registration into more either', async () => {
+    const { id, body } = await newAgent({ scope: 'databases:read' })
+    const inside: World = { issuer: `${realm.url}/realms/bailiwick` }
+    const own = `${inside.issuer}/clients-registrations/openid-connect/${id}`
     let token = String(body['registration_access_token'])
-    const read = await sendJson(world, own, 'GET', undefined, token)
+    const read = await sendJson(inside, own, 'GET', undefined, token)
     expect(read.status).toBe(200)
     token = String(read.body['registration_access_token'])
     const { registration_access_token: _a, registration_client_uri: _b, ...metadata } = read.body
@@ -381,13 +410,13 @@ describe('registration', () => {
       { redirect_uris: ['https://elsewhere.example/*'] },
       { scope: 'databases:read roles' },
     ]) {
-      const { status } = await sendJson(world, own, 'PUT', { ...metadata, ...change }, token)
+      const { status } = await sendJson(inside, own, 'PUT', { ...metadata, ...change }, token)
       expect([400, 403]).toContain(status)
     }
     const after = await realm.admin.findClient(id)
     expect(after).toMatchObject({ consentRequired: true, fullScopeAllowed: false, serviceAccountsEnabled: false })
-    expect(await sendJson(world, own, 'GET')).toMatchObject({ status: 401 })
-    expect((await sendJson(world, own, 'DELETE', undefined, token)).status).toBe(204)
+    expect(await sendJson(inside, own, 'GET')).toMatchObject({ status: 401 })
+    expect((await sendJson(inside, own, 'DELETE', undefined, token)).status).toBe(204)
     expect(await realm.admin.findClient(id)).toBeNull()
   })
 })

@@ -240,6 +240,16 @@ describe('no client comes of a document that', () => {
   })
 })
 
+describe('an address that the edge does not pass in the account page’s path, where the agent would be disconnected', () => {
+  test.each(['/a+b.json', '/(a).json', '/a,b.json', '/a%20b.json', '/a@b.json', '/client.json?of=a', '/a..b.json'])(
+    'makes no client, and nothing is fetched: %s',
+    async (path) => {
+      await expectRefusal(addressOf(path))
+      expect(served).not.toContain(`${HOST}${path}`)
+    },
+  )
+})
+
 describe('a name whose answer changes (rebinding)', () => {
   test('is asked for once for each fetch, and only what was judged is connected to', async () => {
     const host = 'rebinds.apps.example.com'

@@ -21,7 +21,7 @@ export type Row = {
 /** Why a row of a batch cannot stand; the whole batch was then not written. `position` counts from 0. */
 export type Verdict =
   | { readonly position: number; readonly verdict: 'repeated'; readonly index: number; readonly hash: Buffer }
-  | { readonly position: number; readonly verdict: 'conflict' | 'intent_missing' }
+  | { readonly position: number; readonly verdict: 'conflict' | 'event_conflict' | 'intent_missing' }
 
 export type LogSession = {
   /** The index that the next entry gets. Moved on by the writer, after its batch is in. */

@@ -13,7 +13,7 @@ import { sealOpening, type Keyring } from './openings.ts'
 export type Commit = (session: LogSession, rows: readonly Row[]) => Promise<Verdict[]>
 
 export type Writer = {
-  /** Resolves when the entry is durable. Faults: AUDIT_UNAVAILABLE, INTENT_MISSING, OPERATION_CONFLICT, MESSAGE_INVALID. */
+  /** Resolves when the entry is durable. Faults: AUDIT_UNAVAILABLE, INTENT_MISSING, OPERATION_CONFLICT, EVENT_CONFLICT, MESSAGE_INVALID. */
   write(entry: Entry, eventId?: string | null): Promise<Receipt>
   /** Connects, takes the log over, and makes the partitions of this month and the next. Called at start and each hour. */
   tend(): Promise<void>
@@ -217,6 +217,8 @@ function answerRefused(batch: readonly Waiting[], verdicts: readonly Verdict[]):
     if (verdict.verdict === 'repeated') waiting.resolve(receiptOf(verdict.index, verdict.hash))
     else if (verdict.verdict === 'intent_missing')
       waiting.reject(new Fault('INTENT_MISSING', 'no intent of this operation stands for this account'))
+    else if (verdict.verdict === 'event_conflict')
+      waiting.reject(new Fault('EVENT_CONFLICT', 'the event is recorded under another kind or account'))
     else waiting.reject(new Fault('OPERATION_CONFLICT', 'the operation is recorded for another account or tool'))
   }
   return batch.filter((waiting) => !answered.has(waiting))

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import { entry, framed, gone, makeFixture, operation, PERSONAL, spawnAudit, type Fixture } from './helpers.ts'
 
@@ -31,6 +32,15 @@ test('the door records, answers and keeps each arrow to its routes; SIGTERM answ
     await expect(reaper.append(framed('outcome', id))).rejects.toMatchObject({ code: 'MESSAGE_INVALID' })
     await expect(policy.intent_of({ operation_id: id })).rejects.toMatchObject({ code: 'ARROW_REFUSED' })
     await expect(reaper.query({ account: 'acc-1' })).rejects.toMatchObject({ code: 'ARROW_REFUSED' })
+
+    // Events of other systems are policy's to tell: who else could would take an event's place before it comes.
+    const event_id = randomUUID()
+    for (const other of [steward, reaper])
+      await expect(other.append({ ...entry(), event_id })).rejects.toMatchObject({ code: 'MESSAGE_INVALID' })
+    const told = await policy.append({ ...entry(), event_id })
+    expect(await policy.append({ ...entry(), event_id })).toEqual(told)
+    const elsewhere = policy.append({ ...entry({ account: 'acc-2' }), event_id })
+    await expect(elsewhere).rejects.toMatchObject({ code: 'EVENT_CONFLICT' })
 
     const before = (await log.leaves()).length
     const waiting = Array.from({ length: 100 }, () => policy.append(entry()))

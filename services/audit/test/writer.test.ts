@@ -86,7 +86,7 @@ test('an event told again is answered with the first receipt: inside a batch, ac
   expect(together.map(({ index }) => index)).toEqual([0, 0, 1, 0])
   expect(new Set(together.map(({ leaf_hash }) => leaf_hash)).size).toBe(2)
   const [again, fresh, plain] = await Promise.all([
-    writer.write(entry({ request_id: 'again', account: 'acc-2' }), one),
+    writer.write(entry({ request_id: 'again' }), one),
     writer.write(entry({ request_id: 'fresh' }), randomUUID()),
     writer.write(entry({ request_id: 'plain' })),
   ])
@@ -95,6 +95,31 @@ test('an event told again is answered with the first receipt: inside a batch, ac
   const requests = (await log.leaves()).map(({ leaf }) => leaf['request_id'])
   expect(requests).toHaveLength(4)
   expect(new Set(requests)).toEqual(new Set(['first', 'fresh', 'other', 'plain']))
+})
+
+test('an event told under another kind or account is refused, and its neighbours stand; what was told first goes on standing', async () => {
+  const writer = log.writer()
+  const [one, nobodys] = [randomUUID(), randomUUID()]
+  const [first] = await Promise.all([writer.write(entry(), one), writer.write(entry({ account: null }), nobodys)])
+  const results = await Promise.allSettled([
+    writer.write(entry({ account: 'acc-2' }), one),
+    writer.write(entry({ request_id: 'beside' })),
+    writer.write(entry({ account: null }), one),
+    writer.write(entry({ kind: 'identity' }), one),
+    writer.write(entry(), nobodys),
+    writer.write(entry({ account: null }), nobodys),
+    writer.write(entry(), one),
+  ])
+  expect(results.map((result) => (result.status === 'fulfilled' ? result.value.index : result.reason.code))).toEqual([
+    'EVENT_CONFLICT',
+    2,
+    'EVENT_CONFLICT',
+    'EVENT_CONFLICT',
+    'EVENT_CONFLICT',
+    1,
+    first.index,
+  ])
+  expect(await log.leaves()).toHaveLength(3)
 })
 
 test('an event leaves no trace in the leaf: its format is final', async () => {

@@ -23,6 +23,8 @@ export type Refusals = {
     claimed: { account: string; tool: string; request_id: string },
     denial: Denial,
   ): Promise<Denial>
+  /** The identity provider refused somebody who proved to be nobody: counted per address and minute, never an entry each. */
+  countStranger(address: string | null, code: string): void
   /** Writes the finished minutes' counts; at the end of the process with `force` also the running one's. */
   flush(force?: boolean): Promise<void>
 }
@@ -41,6 +43,8 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
   const { audit, clock, catalogHash, logger } = deps
   const strangers = createTally(MAX_ADDRESSES)
   const floods = createTally(MAX_PRINCIPALS)
+  /** Apart from `strangers`: what a browser mistypes at a sign-in page must not use up the calls of its address. */
+  const strangersAtIdentity = createTally(MAX_ADDRESSES)
   let unwritten: EntryInput[] = []
   let flushing = Promise.resolve()
   const hashes = { policy_hash: POLICY_HASH, catalog_hash: catalogHash }
@@ -59,7 +63,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
     }
   }
 
-  const countStranger = (call: Call, denial: Denial): Denial => {
+  const countUnauthenticated = (call: Call, denial: Denial): Denial => {
     const { token, account } = call.current ?? { token: null, account: null }
     const now = clock.now()
     // A revoked token's tries are counted apart: its account shall see them.
@@ -80,7 +84,7 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
   return {
     async record(call, denial) {
       const { current, tool } = call
-      if (!current || denial.code === 'UNAUTHENTICATED') return countStranger(call, denial)
+      if (!current || denial.code === 'UNAUTHENTICATED') return countUnauthenticated(call, denial)
       return append(
         { address: null, account: current.account.id, principal: current.token.principal },
         {
@@ -131,6 +135,9 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
         },
         denial,
       ),
+    countStranger(address, code) {
+      strangersAtIdentity.add(JSON.stringify({ address, code }), clock.now())
+    },
     flush(force = false) {
       // One at a time: two that write from one list would write an entry twice.
       flushing = flushing.then(() => writeCounts(force))
@@ -157,6 +164,14 @@ export function createRefusals(deps: { audit: Audit; clock: Clock; catalogHash: 
         count: count - beyond,
         personal: { address: subject.address, principal: subject.principal },
       })
+    }
+    for (const { key, count } of strangersAtIdentity.take(now, force)) {
+      const { address, code } = (key === OTHERS ? { address: OTHERS, code: 'OTHER_ERROR' } : JSON.parse(key)) as {
+        address: string | null
+        code: string
+      }
+      const entry = bare('refusals_unauthenticated', 'UNAUTHENTICATED')
+      unwritten.push({ ...entry, status: null, code, count, personal: { address } })
     }
     // Oldest first, and again at the next flush if the log is away; nobody waits for these. Bounded: the newest stay.
     unwritten = unwritten.slice(-MAX_UNWRITTEN)

@@ -57,7 +57,7 @@ export async function startPolicy(config: Config, parts: Parts) {
   const lastUse = createLastUse({ database, logger })
   const { permitKey, tokenKey } = config
   const identity = config.identity
-    ? startIdentity({ config: config.identity, clock, logger, database, status, audit, hashes })
+    ? startIdentity({ config: config.identity, clock, logger, database, status, audit, refusals, hashes })
     : null
   const deps: Deps = {
     clock,

@@ -62,7 +62,8 @@ export function createStatus(deps: { database: Database; limits: Limits; logger:
        FROM policy.epoch e, policy.settings s, policy.identity_polls i`,
     )
     lookedAt = started
-    identityAgeMs = row!.age === null ? Number.POSITIVE_INFINITY : Number(row!.age)
+    // In the future: the clock was set back, and how old it is nobody knows.
+    identityAgeMs = row!.age === null || Number(row!.age) < 0 ? Number.POSITIVE_INFINITY : Number(row!.age)
     return { epoch: Number(row!.epoch), killed: row!.killed }
   }
 

@@ -75,11 +75,8 @@ const ways = (sid: string): Readonly<Record<string, Way>> => ({
       error: 'invalid_token',
       details: { reason: 'Maximum allowed refresh token reuse exceeded', refresh_token_sub: sub },
     },
-    spares: { azp: 'other', sid: 'another-session' },
-  },
-  'a code used twice': {
-    event: { type: 'CODE_TO_TOKEN_ERROR', clientId: 'agent', sessionId: sid, error: 'invalid_code' },
-    spares: { sid: 'another-session' },
+    // Of the very same session.
+    spares: { azp: 'other' },
   },
   'a person locked out for good': {
     event: { type: 'USER_DISABLED_BY_PERMANENT_LOCKOUT', userId: sub },
@@ -242,6 +239,51 @@ test('what anybody can bring about, or takes nothing back, stops no app', async 
   expect(await use(token)).toBe('allow')
 })
 
+test('a code used twice stops nobody: session and client of the request are whatever a stranger wrote into it', async () => {
+  const { token, sid } = await connected()
+  later()
+  const details = { code_id: sid, client_auth_method: 'client-secret', grant_type: 'authorization_code' }
+  stand.issuer.happens({
+    type: 'CODE_TO_TOKEN_ERROR',
+    clientId: 'agent',
+    sessionId: sid,
+    error: 'invalid_code',
+    details,
+  })
+  await heardOfAll()
+  expect(await use(token)).toBe('allow')
+})
+
+test('a refresh token used twice by an app ends nothing of the other apps of its person, nor of the same app of others', async () => {
+  const { token, sid } = await connected()
+  const another = await connected({ sub: await stand.member(account) })
+  later()
+  stand.issuer.happens({
+    type: 'REFRESH_TOKEN_ERROR',
+    clientId: 'other',
+    sessionId: sid,
+    error: 'invalid_token',
+    details: { reason: 'Maximum allowed refresh token reuse exceeded', refresh_token_sub: sub },
+  })
+  // Nobody's token: nothing of the request is proven.
+  stand.issuer.happens({
+    type: 'REFRESH_TOKEN_ERROR',
+    clientId: 'agent',
+    sessionId: sid,
+    error: 'invalid_token',
+    details: { reason: 'Maximum allowed refresh token reuse exceeded' },
+  })
+  await heardOfAll()
+  expect(await use(token)).toBe('allow')
+  expect(await use(another.token)).toBe('allow')
+})
+
+/** All that happened until now is in force. */
+async function heardOfAll(): Promise<void> {
+  const last = stand.issuer.happens({ type: 'LOGIN', userId: sub })
+  expect(await soon(() => stand.audit.entries.some(({ event_id }) => event_id === last), 3000)).toBe(true)
+}
+
 test('an event that was dated long before it could be read is still taken', async () => {
   const { token } = await connected()
   const dated = stand.clock.now() + 1000
@@ -348,6 +390,18 @@ test('when the identity provider is away for five seconds its tokens are refused
   expect([...codes].sort()).toEqual(['IDENTITY_UNAVAILABLE', 'UNAUTHENTICATED'])
 }, 30_000)
 
+test('a clock that was set back counts as no news: tokens are refused at once, and good with the next poll', async () => {
+  const { token } = await connected()
+  const superuser = new Client({ connectionString: stand.database.superuser })
+  await superuser.connect()
+  stand.issuer.state.isDown = true
+  await superuser.query(`UPDATE policy.identity_polls SET polled_at = clock_timestamp() + interval '1 hour'`)
+  await superuser.end()
+  expect(await soon(async () => (await use(token)) === 'IDENTITY_UNAVAILABLE', 3000)).toBe(true)
+  stand.issuer.state.isDown = false
+  expect(await soon(async () => (await use(token)) === 'allow', 3000)).toBe(true)
+})
+
 describe('in the log', () => {
   const about = (id: string) => stand.audit.entries.filter(({ event_id }) => event_id === id)
 
@@ -428,9 +482,40 @@ describe('in the log', () => {
       CLIENT_REGISTER: 'identity',
       UPDATE_TOTP: 'identity',
     }
-    const ids = Object.entries(expected).map(([type, kind]) => ({ id: stand.issuer.happens({ type }), type, kind }))
+    const ids = Object.entries(expected).map(([type, kind]) => ({
+      id: stand.issuer.happens({ type, userId: sub }),
+      type,
+      kind,
+    }))
     expect(await soon(() => ids.every(({ id }) => about(id).length > 0))).toBe(true)
     for (const { id, type, kind } of ids) expect(about(id)).toMatchObject([{ kind, code: type }])
+  })
+
+  test('errors about nobody are one entry per address and minute, and none of their own', async () => {
+    const ids = Array.from({ length: 20 }, () =>
+      stand.issuer.happens({ type: 'LOGIN_ERROR', error: 'user_not_found', ipAddress: '198.51.100.9' }),
+    )
+    await heardOfAll()
+    // A person whom it is about sees it.
+    const own = stand.issuer.happens({ type: 'LOGIN_ERROR', userId: sub, ipAddress: '198.51.100.9' })
+    expect(await soon(() => about(own).length === 1)).toBe(true)
+    expect(ids.flatMap(about)).toEqual([])
+    stand.clock.advance(60_000)
+    await stand.deps.refusals.flush()
+    expect(stand.audit.entries.filter(({ personal }) => personal.address === '198.51.100.9')).toMatchObject([
+      { kind: 'sign_in', account, count: 1 },
+      { kind: 'refusals_unauthenticated', account: null, code: 'LOGIN_ERROR', decision: 'deny', count: 20 },
+    ])
+  })
+
+  test('an event that stands under another account already holds up none of those that wait behind it', async () => {
+    stand.audit.failsBefore = true
+    const ids = Array.from({ length: 3 }, () => stand.issuer.happens({ type: 'LOGIN', userId: sub }))
+    expect(await soon(async () => (await unrecorded()) >= 3)).toBe(true)
+    stand.audit.standsOtherwise.add(ids[0]!)
+    stand.audit.failsBefore = false
+    expect(await soon(async () => (await unrecorded()) === 0, 3000)).toBe(true)
+    expect(ids.map((id) => about(id).length)).toEqual([0, 1, 1])
   })
 
   test('a log that is away stops no revocation; it is told later, once, also of what it had written already', async () => {

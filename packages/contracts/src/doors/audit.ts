@@ -117,7 +117,10 @@ export const auditDoor = {
       input: Entry.extend({ kind: z.literal('outcome'), operation_id: OperationId }),
       output: Receipt,
     },
-    /** Idempotent by `event_id` where there is one (an event of another system, taken once): a second call returns the first receipt. */
+    /**
+     * Idempotent by `event_id` where there is one (an event of another system, taken once; policy's alone): a second call returns
+     * the first receipt, or Fault EVENT_CONFLICT when the event stands under another kind or account.
+     */
     append: {
       kind: 'json',
       callers: ['policy', 'steward', 'reaper'],

@@ -5,10 +5,11 @@ import { z } from 'zod'
 import type { Clock } from '@bailiwick/kernel/clock'
 import type { Logger } from '@bailiwick/kernel/logger'
 import type { Database, Query } from '../database.ts'
+import type { Refusals } from '../refusals.ts'
 import { moveEpoch, type Status } from '../status.ts'
 import type { Keycloak } from './keycloak.ts'
 import { writeBounds } from './not-before.ts'
-import { readAdminEvent, readUserEvent, type Reading } from './read-events.ts'
+import { isStrangers, readAdminEvent, readUserEvent, type Reading } from './read-events.ts'
 
 const POLL_EVERY_MS = 250
 /** An event is dated before it is committed: each poll looks back this far. */
@@ -27,13 +28,14 @@ export function startPoller(deps: {
   keycloak: Keycloak
   database: Database
   status: Pick<Status, 'publish'>
+  refusals: Pick<Refusals, 'countStranger'>
   clock: Clock
   logger: Logger
   /** After every poll of this replica. */
   afterwards: () => void
   lookBackEveryMs?: number
 }): Poller {
-  const { keycloak, database, status, clock, logger, lookBackEveryMs = LOOK_BACK_EVERY_MS } = deps
+  const { keycloak, database, status, refusals, clock, logger, lookBackEveryMs = LOOK_BACK_EVERY_MS } = deps
   /** Ids that are surely taken, with their times: most of what a poll sees, it has seen before. */
   const seen = new Map<string, number>()
   let isDown = false
@@ -43,6 +45,12 @@ export function startPoller(deps: {
     for (const [id, time] of seen) if (time < clock.now() - 2 * LOOK_BACK_MS) seen.delete(id)
   }
   const unseen = (events: readonly Event[]): Event[] => events.filter(({ id }) => !seen.has(id))
+
+  /** After the commit, so that one that is taken again is not counted twice. */
+  const count = (strangers: readonly Event[]): void => {
+    for (const { reading } of strangers)
+      refusals.countStranger(reading.entry.personal.address ?? null, reading.entry.code ?? '')
+  }
 
   const poll = async (): Promise<boolean> => {
     let listed: Event[] = []
@@ -56,27 +64,30 @@ export function startPoller(deps: {
       await query(`SET LOCAL idle_in_transaction_session_timeout = '120s'`)
       const beganAt = clock.now()
       listed = unseen(await listEvents(keycloak, Math.max(0, Number(row.taken_until) - OVERLAP_MS)))
-      const hasEffect = await take(query, listed, clock.now())
+      const { hasEffect, strangers } = await take(query, listed, clock.now())
       // Losing "nothing new" in a crash of the database loses nothing: it is asked again.
       if (listed.length === 0) await query('SET LOCAL synchronous_commit = off')
       await query('UPDATE policy.identity_polls SET polled_at = $1, taken_until = greatest(taken_until, $2)', [
         row.began,
         beganAt,
       ])
-      return { epoch: hasEffect ? await moveEpoch(query) : null }
+      return { epoch: hasEffect ? await moveEpoch(query) : null, strangers }
     })
     if (!outcome) return false
     remember(listed)
+    count(outcome.strangers)
     if (outcome.epoch !== null) await status.publish(outcome.epoch)
     return true
   }
 
   const lookBack = async (): Promise<void> => {
     const listed = unseen(await listEvents(keycloak, Math.max(0, clock.now() - LOOK_BACK_MS)))
-    const epoch = await database.acrossAccounts(async (query) =>
-      (await take(query, listed, clock.now())) ? moveEpoch(query) : null,
-    )
+    const { epoch, strangers } = await database.acrossAccounts(async (query) => {
+      const taken = await take(query, listed, clock.now())
+      return { epoch: taken.hasEffect ? await moveEpoch(query) : null, strangers: taken.strangers }
+    })
     remember(listed)
+    count(strangers)
     if (epoch !== null) await status.publish(epoch)
   }
 
@@ -144,9 +155,17 @@ function eventId(list: string, id: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-/** Effect and event in one transaction; what was taken already is left alone. True when somebody's status changed. */
-async function take(query: Query, listed: readonly Event[], now: number): Promise<boolean> {
+/**
+ * Effect and event in one transaction; what was taken already is left alone. `hasEffect`: somebody's status changed.
+ * `strangers`: to be counted, each has no entry of its own.
+ */
+async function take(
+  query: Query,
+  listed: readonly Event[],
+  now: number,
+): Promise<{ hasEffect: boolean; strangers: Event[] }> {
   const events = [...new Map(listed.map((event) => [event.id, event])).values()]
+  const strangers: Event[] = []
   let hasEffect = false
   for (let at = 0; at < events.length; at += INSERT_AT_ONCE) {
     const some = events.slice(at, at + INSERT_AT_ONCE)
@@ -158,15 +177,18 @@ async function take(query: Query, listed: readonly Event[], now: number): Promis
         some.map(({ id }) => id),
         some.map(({ time }) => new Date(time)),
         some.map(({ reading }) =>
-          JSON.stringify({ ...reading.entry, account: accounts.get(reading.about ?? '') ?? null }),
+          isStrangers(reading)
+            ? null
+            : JSON.stringify({ ...reading.entry, account: accounts.get(reading.about ?? '') ?? null }),
         ),
       ],
     )
     const taken = new Set(rows.map(({ id }) => id))
     const fresh = some.filter(({ id }) => taken.has(id))
     hasEffect = (await writeBounds(query, fresh, now)) || hasEffect
+    strangers.push(...fresh.filter(({ reading }) => isStrangers(reading)))
   }
-  return hasEffect
+  return { hasEffect, strangers }
 }
 
 async function accountsOf(query: Query, events: readonly Event[]): Promise<Map<string, string>> {

@@ -3,7 +3,7 @@ import type { Clock } from '@bailiwick/kernel/clock'
 import type { Logger } from '@bailiwick/kernel/logger'
 import type { IdentityConfig } from '../config.ts'
 import type { Database } from '../database.ts'
-import type { Audit } from '../refusals.ts'
+import type { Audit, Refusals } from '../refusals.ts'
 import type { Status } from '../status.ts'
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { startPoller } from './events.ts'
@@ -23,6 +23,7 @@ export function startIdentity(deps: {
   database: Database
   status: Status
   audit: Audit
+  refusals: Refusals
   hashes: { policy_hash: string; catalog_hash: string }
 }): Identity {
   const { config, clock, logger, database } = deps

@@ -54,6 +54,10 @@ const HARMLESS = new Set([
   'USER_DISABLED_BY_TEMPORARY_LOCKOUT',
 ])
 
+/** An error about nobody that anybody can bring about, as often as they like. */
+export const isStrangers = ({ bounds, about, entry }: Reading): boolean =>
+  entry.door === 'internal' && entry.decision === 'deny' && about === null && bounds.length === 0
+
 export function readUserEvent(event: UserEvent): Reading {
   const { type, clientId, userId, sessionId, ipAddress, error } = event
   const isConsent = (type === 'GRANT_CONSENT' || type === 'UPDATE_CONSENT') && userId && clientId
@@ -80,14 +84,14 @@ export function readUserEvent(event: UserEvent): Reading {
   }
 }
 
-function boundsOf({ type, clientId, userId, sessionId, error, details }: UserEvent): Bound[] {
-  const sessions: Bound[] = sessionId ? [{ kind: 'session', key: sessionId }] : []
+function boundsOf({ type, clientId, userId, sessionId, details }: UserEvent): Bound[] {
   if (type.endsWith('_ERROR')) {
-    // A stolen refresh token, or a stolen code, was used a second time: Keycloak ends what it was for.
+    // A refresh token was used a second time. Person and client are those of a token that the identity provider verified; the
+    // session is not bounded, because it holds the person's other apps. Of a code that was used twice nothing is known: session
+    // and client are what the request said, whoever sent it, so it takes nothing back here. The provider ends the app's refreshing.
     const sub = details?.['refresh_token_sub']
-    if (type === 'REFRESH_TOKEN_ERROR' && /reuse/i.test(details?.['reason'] ?? ''))
-      return sub && clientId ? [...sessions, app(sub, clientId)] : sessions
-    return type === 'CODE_TO_TOKEN_ERROR' && error === 'invalid_code' ? sessions : []
+    const isReuse = type === 'REFRESH_TOKEN_ERROR' && /reuse/i.test(details?.['reason'] ?? '')
+    return isReuse && sub && clientId ? [app(sub, clientId)] : []
   }
   // Unticked what was ticked before: what the app holds still says more than the person allows. It refreshes, and has less.
   if (type === 'UPDATE_CONSENT' && userId && clientId && details?.['withdrawn_scope'])
@@ -97,7 +101,7 @@ function boundsOf({ type, clientId, userId, sessionId, error, details }: UserEve
     const client = details?.['revoked_client'] ?? clientId
     return [client ? app(userId, client) : subject(userId)]
   }
-  if ((type === 'LOGOUT' || type === 'USER_SESSION_DELETED') && sessionId) return sessions
+  if ((type === 'LOGOUT' || type === 'USER_SESSION_DELETED') && sessionId) return [{ kind: 'session', key: sessionId }]
   if (userId) return [subject(userId)]
   return clientId ? [{ kind: 'client', key: clientId }] : []
 }

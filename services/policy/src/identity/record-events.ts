@@ -2,6 +2,7 @@
 // answers with the first receipt.
 import type { EntryInput } from '@bailiwick/contracts/doors/audit'
 import type { Logger } from '@bailiwick/kernel/logger'
+import { Fault } from '@bailiwick/kernel/result'
 import type { Database } from '../database.ts'
 import type { Audit } from '../refusals.ts'
 
@@ -24,7 +25,7 @@ export function createRecorder(deps: {
   let running: Promise<void> | null = null
 
   const tell = async ({ id, entry }: Waiting): Promise<string> => {
-    await audit.append({
+    const telling = audit.append({
       ...entry,
       ...hashes,
       tool: null,
@@ -34,6 +35,12 @@ export function createRecorder(deps: {
       request_id: id,
       duration_ms: null,
       event_id: id,
+    })
+    await telling.catch((error: unknown) => {
+      if (!(error instanceof Fault) || error.code !== 'EVENT_CONFLICT') throw error
+      // Our tables were restored, and the person has another account since: it stands as it was told first. Told again and
+      // again it would hold up all that wait behind it.
+      logger.error('event_stands_otherwise', { id }, error)
     })
     return id
   }

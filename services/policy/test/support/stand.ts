@@ -22,11 +22,11 @@ type Recorded = Entry & { event_id: string | null }
 
 /**
  * The log's door with a memory behind it. `failsBefore`: nothing is written, and the caller is told. `failsAfterEffect`: it is
- * written, and the caller hears that it was not.
+ * written, and the caller hears that it was not. `standsOtherwise`: events that it has under another kind or account.
  */
 async function serveFakeAudit(key: Buffer) {
   const entries: Recorded[] = []
-  const fake = { entries, failsBefore: false, failsAfterEffect: false }
+  const fake = { entries, failsBefore: false, failsAfterEffect: false, standsOtherwise: new Set<string>() }
   const door = await serveDoor({
     door: auditDoor,
     listen: { host: '127.0.0.1', port: 0 },
@@ -35,6 +35,7 @@ async function serveFakeAudit(key: Buffer) {
     handlers: {
       append: async (entry) => {
         if (fake.failsBefore) throw new Fault('AUDIT_UNAVAILABLE', 'asked to fail')
+        if (fake.standsOtherwise.has(entry.event_id ?? '')) throw new Fault('EVENT_CONFLICT', 'asked to')
         const known = entry.event_id === null ? -1 : entries.findIndex(({ event_id }) => event_id === entry.event_id)
         if (known >= 0) return { index: known, leaf_hash: '' }
         entries.push(entry)

@@ -51,7 +51,7 @@ final class AgentRules implements ClientPolicyExecutorProvider<ClientPolicyExecu
             .toList();
 
     /**
-     * Addresses that Keycloak would call by itself, and other signatures than the realm's, for which Keycloak would make
+     * Addresses that Keycloak would call by itself or send a browser to, and other signatures than the realm's, for which Keycloak would make
      * keys of a kind that we do not have. An agent needs none of them; as RFC 7591 allows, they are left out.
      */
     private static final Set<String> UNWANTED = Set.of(
@@ -61,6 +61,8 @@ final class AgentRules implements ClientPolicyExecutorProvider<ClientPolicyExecu
             "access.token.signed.response.alg",
             "backchannel.logout.url",
             "frontchannel.logout.url",
+            // After a sign-out too, a browser goes to a redirect address that was checked; without this there are no others.
+            "post.logout.redirect.uris",
             "request.uris",
             "ciba.backchannel.client.notification.endpoint");
 

@@ -1,5 +1,6 @@
 package io.bailiwick.keycloak.agents;
 
+import java.util.regex.Pattern;
 import org.keycloak.models.ClientModel;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.protocol.oauth2.cimd.provider.AbstractPersistentClientIdMetadataDocumentProvider;
@@ -14,6 +15,13 @@ import org.keycloak.services.clientpolicy.context.PreAuthorizationRequestContext
  * an address, as that of the MCP endpoint is: a document must never come to describe them.
  */
 final class DocumentAddress extends AbstractClientPolicyConditionProvider<ClientPolicyConditionConfigurationRepresentation> {
+
+    /**
+     * Nothing that the edge would not pass in the account page's path, where such a client is disconnected: what cannot be
+     * taken back must not be given. A test holds the two patterns together.
+     */
+    private static final Pattern READABLE =
+            Pattern.compile("https://(?!.*\\.\\.)[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~:/-]+");
 
     DocumentAddress(KeycloakSession session) {
         super(session);
@@ -35,8 +43,10 @@ final class DocumentAddress extends AbstractClientPolicyConditionProvider<Client
         String id = request.getClientId();
         if (id == null || !id.startsWith("https://")) return ClientPolicyVote.NO;
         ClientModel known = session.getContext().getRealm().getClientByClientId(id);
+        // Not read, an address that nobody has used yet is the name of no client, and refused as such.
         boolean isDocument = known == null
-                || known.getAttribute(AbstractPersistentClientIdMetadataDocumentProvider.CIMD_CACHE_EXPIRY_TIME_IN_SEC) != null;
+                ? READABLE.matcher(id).matches()
+                : known.getAttribute(AbstractPersistentClientIdMetadataDocumentProvider.CIMD_CACHE_EXPIRY_TIME_IN_SEC) != null;
         return isDocument ? ClientPolicyVote.YES : ClientPolicyVote.NO;
     }
 }
