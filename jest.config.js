@@ -11,6 +11,6 @@ export default {
   transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
   globalSetup: '<rootDir>/packages/testing/src/global-setup.ts',
   globalTeardown: '<rootDir>/packages/testing/src/global-teardown.ts',
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   maxWorkers: 2,
 }
