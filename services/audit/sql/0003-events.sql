@@ -6,7 +6,8 @@ CREATE TABLE audit.events (
 );
 SELECT audit.protect('audit.events');
 
--- As before, and with the events: a slot whose event stands is `repeated`.
+-- As before, and with the events: a slot whose event stands is `repeated`. One that stands under another kind or account is no
+-- repetition: whoever tells of it so is wrong about one of the two, and a receipt would say that it stands as told.
 DROP FUNCTION audit.append(bigint, bigint, bigint[], text[], bytea[], text[], text[], text[], uuid[], text[], bytea[]);
 CREATE FUNCTION audit.append(
   p_epoch bigint, p_base bigint, p_times bigint[], p_leaves text[], p_hashes bytea[], p_kinds text[], p_accounts text[],
@@ -46,8 +47,15 @@ BEGIN
       )
     )
   UNION ALL
-  SELECT e.slot::integer, 'repeated', first.index, first.leaf_hash
-  FROM unnest(p_events) WITH ORDINALITY AS e (event_id, slot)
+  SELECT
+    e.slot::integer,
+    CASE
+      WHEN first.kind = e.kind AND first.account IS NOT DISTINCT FROM e.account THEN 'repeated'
+      ELSE 'event_conflict'
+    END,
+    first.index,
+    first.leaf_hash
+  FROM unnest(p_kinds, p_accounts, p_events) WITH ORDINALITY AS e (kind, account, event_id, slot)
   JOIN audit.events known ON known.event_id = e.event_id
   JOIN audit.leaves first ON first.index = known.index;
   IF FOUND THEN
