@@ -9,7 +9,7 @@ import { PlainError } from './plain-error.ts'
 
 const CA_DAYS = 3650
 const SERVER_DAYS = 90
-export const RENEW_BELOW_DAYS = 30
+const RENEW_BELOW_DAYS = 30
 
 const openssl = (...args: string[]): Promise<string> => runToEnd('openssl', args, { PATH: process.env['PATH'] })
 

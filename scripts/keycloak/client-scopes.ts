@@ -30,7 +30,7 @@ const AUDIENCE = mapper('audience', 'oidc-audience-mapper', {
 })
 
 /** `read`, `write`, `delete`, or `offline` for the one scope that is no right of its own. */
-export const scopeRight = (scope: string): string => (scope === 'offline_access' ? 'offline' : scope.split(':')[1]!)
+const scopeRight = (scope: string): string => (scope === 'offline_access' ? 'offline' : scope.split(':')[1]!)
 
 /** The theme and the consent page read `bailiwick.right` and `bailiwick.domain`; they know no scope by name. */
 function describeScope(name: string, index: number): ClientScope {

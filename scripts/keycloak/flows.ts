@@ -53,7 +53,7 @@ const APPROVE_LEVEL = flow('CONDITIONAL', 'sign-in: approve', 'Level 2: the seco
 
 const DENY = (name: string, about: string): Step => flow('REQUIRED', name, about, [must('deny-access-authenticator')])
 
-export type FlowNames = {
+type FlowNames = {
   browserFlow: string
   directGrantFlow: string
   registrationFlow: string

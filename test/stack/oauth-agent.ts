@@ -14,7 +14,7 @@ export type Tokens = {
   readonly expires_in: number
   readonly scope: string
 }
-export type Registered = { readonly client_id: string; readonly [member: string]: unknown }
+type Registered = { readonly client_id: string; readonly [member: string]: unknown }
 export type Answered<T = Record<string, unknown>> = { readonly status: number; readonly body: T }
 type Metadata = {
   readonly issuer: string

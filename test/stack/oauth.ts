@@ -6,7 +6,7 @@ import { formBody, send, type Source } from './http.ts'
 export type Json = Readonly<Record<string, unknown>>
 export type Answer = { status: number; body: Json }
 export type World = { issuer: string; ca?: string | Buffer; from?: Source }
-export type Proof = { verifier: string; challenge: string }
+type Proof = { verifier: string; challenge: string }
 
 export const CALLBACK = 'http://127.0.0.1:53682/callback'
 export const AGENT: Json = {
